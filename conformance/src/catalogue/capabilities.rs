@@ -1,0 +1,5 @@
+//! Capabilities: `/VolumeDriver.Capabilities`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,5 @@
+//! Get: `/VolumeDriver.Get`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,5 @@
+//! List: `/VolumeDriver.List`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,154 @@
+//! The catalogue: every rule, one file per section.
+
+mod activation;
+mod capabilities;
+mod concurrency;
+mod create;
+mod discovery;
+mod encoding;
+mod errors;
+mod get;
+mod global;
+mod list;
+mod managed;
+mod mount;
+mod names;
+mod path;
+mod references;
+mod remove;
+mod restart;
+mod secrets;
+mod transport;
+mod unmount;
+
+use crate::suite::Case;
+
+/// A section of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct Section {
+    /// The first half of its cases' ids.
+    pub name: &'static str,
+    /// What it is about, for headings.
+    pub title: &'static str,
+    /// Its cases, in reading order.
+    pub cases: &'static [Case],
+}
+
+const SECTIONS: &[Section] = &[
+    Section {
+        name: "disc",
+        title: "Discovery",
+        cases: discovery::CASES,
+    },
+    Section {
+        name: "act",
+        title: "Activation",
+        cases: activation::CASES,
+    },
+    Section {
+        name: "http",
+        title: "Transport",
+        cases: transport::CASES,
+    },
+    Section {
+        name: "enc",
+        title: "Encoding",
+        cases: encoding::CASES,
+    },
+    Section {
+        name: "err",
+        title: "Errors",
+        cases: errors::CASES,
+    },
+    Section {
+        name: "create",
+        title: "Create",
+        cases: create::CASES,
+    },
+    Section {
+        name: "get",
+        title: "Get",
+        cases: get::CASES,
+    },
+    Section {
+        name: "list",
+        title: "List",
+        cases: list::CASES,
+    },
+    Section {
+        name: "path",
+        title: "Path",
+        cases: path::CASES,
+    },
+    Section {
+        name: "mount",
+        title: "Mount",
+        cases: mount::CASES,
+    },
+    Section {
+        name: "unmount",
+        title: "Unmount",
+        cases: unmount::CASES,
+    },
+    Section {
+        name: "remove",
+        title: "Remove",
+        cases: remove::CASES,
+    },
+    Section {
+        name: "cap",
+        title: "Capabilities",
+        cases: capabilities::CASES,
+    },
+    Section {
+        name: "ref",
+        title: "Reference counting",
+        cases: references::CASES,
+    },
+    Section {
+        name: "conc",
+        title: "Concurrency",
+        cases: concurrency::CASES,
+    },
+    Section {
+        name: "restart",
+        title: "Restart and persistence",
+        cases: restart::CASES,
+    },
+    Section {
+        name: "sec",
+        title: "Names and security",
+        cases: names::CASES,
+    },
+    Section {
+        name: "secret",
+        title: "Secrets",
+        cases: secrets::CASES,
+    },
+    Section {
+        name: "glob",
+        title: "Global scope",
+        cases: global::CASES,
+    },
+    Section {
+        name: "man",
+        title: "Managed plugins",
+        cases: managed::CASES,
+    },
+];
+
+/// All sections, in reading order.
+pub fn sections() -> impl Iterator<Item = &'static Section> {
+    SECTIONS.iter()
+}
+
+/// All cases, in reading order.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    SECTIONS.iter().flat_map(|section| section.cases)
+}
+
+/// The case called `id`.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Case> {
+    all().find(|case| case.id == id)
+}

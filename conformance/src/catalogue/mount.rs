@@ -1,0 +1,5 @@
+//! Mount: `/VolumeDriver.Mount`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

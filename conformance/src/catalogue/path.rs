@@ -1,0 +1,5 @@
+//! Path: `/VolumeDriver.Path`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,5 @@
+//! Remove: `/VolumeDriver.Remove`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

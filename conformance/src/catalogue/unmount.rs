@@ -1,0 +1,5 @@
+//! Unmount: `/VolumeDriver.Unmount`.
+
+use crate::suite::Case;
+
+pub(super) const CASES: &[Case] = &[];

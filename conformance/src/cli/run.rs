@@ -1,0 +1,328 @@
+//! `run`: from flags to a report.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rand::Rng as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::output;
+use super::settings::{RunArgs, Switch};
+use crate::exit::Exit;
+use crate::report::{Progress, Report, TargetInfo};
+use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
+use crate::suite::Naming;
+use crate::target::{Files, Isolation, Launch, Plugin, Target, address, isolate, mounts};
+use crate::wire::Address;
+
+/// The name of the socket that a plugin is told to listen on.
+const SOCKET: &str = "plugin.sock";
+
+pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
+    let selection = Selection {
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        level: Some(args.level),
+    };
+    let plan = Plan::new(&selection).map_err(|error| error.to_string())?;
+    let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
+    let outputs = output::open(&args.format)?;
+    raise_file_limit();
+
+    let work = WorkDirectory::new()?;
+    let mut isolation = None;
+    let ended = prepare_and_judge(args, &plan, seed, &work, &mut isolation);
+    if let Some(isolation) = isolation {
+        isolation.undo();
+    }
+    drop(work);
+
+    let report = ended?;
+    for output in outputs {
+        output.write(&report)?;
+    }
+    Ok(if report.interrupted {
+        Exit::Interrupted
+    } else if report.summary.failed > 0 {
+        Exit::Violation
+    } else {
+        Exit::Ok
+    })
+}
+
+/// Enters the namespace where one is due, and runs.
+fn prepare_and_judge(
+    args: &RunArgs,
+    plan: &Plan,
+    seed: u64,
+    work: &WorkDirectory,
+    isolation: &mut Option<Isolation>,
+) -> Result<Report, String> {
+    let setup = Setup::new(args, seed, work, isolation)?;
+    // Threads come after this: the kernel moves only the calling one into the namespace.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    let ended = runtime.block_on(setup.judge(args, plan, seed));
+    // A thread that hangs in a dead file system must not keep the program.
+    runtime.shutdown_background();
+    ended
+}
+
+/// All that is decided before the first thread starts.
+struct Setup {
+    target: Target,
+    isolation: &'static str,
+}
+
+impl Setup {
+    fn new(
+        args: &RunArgs,
+        seed: u64,
+        work: &WorkDirectory,
+        isolated: &mut Option<Isolation>,
+    ) -> Result<Self, String> {
+        let command = args.command()?;
+        let tls = args.tls();
+        let mut found = None;
+        let address = match (&args.socket, &args.plugin, &command) {
+            (Some(text), _, _) => address::parse(text, &tls)?,
+            (None, Some(name), _) => {
+                let (address, place) = address::locate(name, &directories(args), &tls)?;
+                found = Some(place);
+                address
+            }
+            (None, None, Some(_)) => address::unix(&work.path.join(SOCKET))?,
+            (None, None, None) => {
+                return Err("nothing to judge: give --socket PATH, --plugin NAME, --exec 'CMD … {socket}' or \
+                            --reference"
+                    .to_owned());
+            }
+        };
+        let prepare = RunArgs::hook("--prepare", args.prepare.as_ref())?;
+        let cleanup = RunArgs::hook("--cleanup", args.cleanup.as_ref())?;
+        let naming = Naming::new(seed, args.name_chars.as_deref())?;
+
+        if command.is_some() && !args.no_isolation {
+            match isolate(&work.path) {
+                Ok(isolation) => *isolated = Some(isolation),
+                Err(why) => {
+                    anstream::eprintln!(
+                        "note: the plugin runs without a mount namespace of its own: {why}"
+                    );
+                }
+            }
+        }
+        let hostile = args
+            .hostile
+            .map_or(isolated.is_some(), |switch| switch == Switch::On);
+        let isolation = match isolated {
+            Some(isolation) if isolation.overlaid => "overlay",
+            Some(_) => "read-only",
+            None => "none",
+        };
+        let socket = address
+            .socket()
+            .map_or_else(|| work.path.join(SOCKET), PathBuf::from);
+        let plugin = command.map(|command| {
+            let plugin_work = work.path.join("plugin");
+            let launch = Launch {
+                command,
+                socket,
+                work: plugin_work,
+                start_limit: args.start_timeout,
+            };
+            Plugin::new(launch, address.clone())
+        });
+        let driver = match (&args.plugin, args.reference) {
+            (Some(name), _) => name.clone(),
+            (None, true) => "volplug".to_owned(),
+            (None, false) => address::driver_name(&address),
+        };
+        let target = Target {
+            files: files(args, &address),
+            address,
+            timeout: args.timeout,
+            opts: args.options(),
+            secret_opts: args.secret_opt.clone(),
+            prepare,
+            cleanup,
+            plugin,
+            driver,
+            found,
+            work: work.path.clone(),
+            naming: Arc::new(naming),
+            lints: Default::default(),
+            health: Default::default(),
+            hostile,
+        };
+        Ok(Self { target, isolation })
+    }
+
+    async fn judge(self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
+        let target = Arc::new(self.target);
+        if let Some(plugin) = &target.plugin {
+            std::fs::create_dir_all(target.work.join("plugin"))
+                .map_err(|error| format!("{}: {error}", target.work.display()))?;
+            plugin.start().await?;
+        } else {
+            address::check(&target.address, args.timeout).await?;
+        }
+        let ended = judge(&target, args, plan, seed, self.isolation).await;
+        if let Some(plugin) = &target.plugin {
+            plugin.end_group().await;
+        }
+        ended
+    }
+}
+
+async fn judge(
+    target: &Arc<Target>,
+    args: &RunArgs,
+    plan: &Plan,
+    seed: u64,
+    isolation: &'static str,
+) -> Result<Report, String> {
+    let preflight = runner::preflight(target).await?;
+    let info = TargetInfo {
+        address: target.address.to_string(),
+        plugin: target.driver.clone(),
+        implements: preflight.implements,
+        command: target
+            .plugin
+            .as_ref()
+            .map(|plugin| shell_words::join(plugin.words())),
+        isolation,
+        hostile: target.hostile,
+        timeout_s: args.timeout.as_secs_f32(),
+        volumes_before: preflight.volumes,
+    };
+    let options = RunOptions {
+        jobs: usize::from(args.jobs),
+        strict: args.strict,
+        seed,
+        soak: args.soak,
+    };
+    let mut progress = Progress::new();
+    runner::run(
+        Arc::clone(target),
+        plan,
+        &options,
+        info,
+        &mut progress,
+        interrupt()?,
+    )
+    .await
+}
+
+/// Ends with the first SIGINT or SIGTERM; the second one ends the program at once.
+fn interrupt() -> Result<Interrupt, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let mut int = listen(SignalKind::interrupt())?;
+    let mut term = listen(SignalKind::terminate())?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        anstream::eprintln!("interrupted: removing what the run has made (again to stop at once)");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            std::process::exit(130);
+        });
+    }))
+}
+
+fn directories(args: &RunArgs) -> fake_dockerd::discovery::Directories {
+    let mut directories = fake_dockerd::discovery::Directories::default();
+    if !args.sockets_dir.is_empty() {
+        directories.sockets.clone_from(&args.sockets_dir);
+    }
+    if !args.specs_dir.is_empty() {
+        directories.specs.clone_from(&args.specs_dir);
+    }
+    directories
+}
+
+fn files(args: &RunArgs, address: &Address) -> Files {
+    if args.no_filesystem {
+        return Files::blind("needs to look into the mountpoints, and --no-filesystem forbids it");
+    }
+    let local = match address {
+        Address::Unix(_) => true,
+        Address::Tcp(host) | Address::Tls(host, _) => {
+            host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]")
+        }
+    };
+    if local {
+        Files::visible(args.timeout)
+    } else {
+        Files::blind("needs to look into the mountpoints, and the plugin is on another machine")
+    }
+}
+
+/// A run opens many connections at once.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it is refused, the cases that need it will say so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// The run's own directory.
+struct WorkDirectory {
+    path: PathBuf,
+}
+
+impl WorkDirectory {
+    fn new() -> Result<Self, String> {
+        let base = std::env::temp_dir();
+        let told = |error: std::io::Error| format!("cannot work in {}: {error}", base.display());
+        let base = base.canonicalize().map_err(told)?;
+        let made = tempfile::Builder::new()
+            .prefix("volplug-")
+            .tempdir_in(&base)
+            .map_err(told)?;
+        Ok(Self { path: made.keep() })
+    }
+
+    /// Removes the directory. What a plugin has left mounted below it is other people's data, and is
+    /// never walked into.
+    fn remove(&self) {
+        let mounted = mounts().map_or(true, |all| {
+            all.iter().any(|m| m.path.starts_with(&self.path))
+        });
+        if mounted {
+            let shown = self.path.display();
+            anstream::eprintln!("note: {shown} stays, since the plugin has left mounts in it");
+            return;
+        }
+        // Where it cannot be removed, it lies in the directory for temporary files.
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+impl Drop for WorkDirectory {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Prints to standard output; a reader that has seen enough is no failure.
+pub(super) fn print(text: &str) -> Result<(), String> {
+    use std::io::Write as _;
+    let mut stdout = anstream::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}

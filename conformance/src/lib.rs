@@ -1,0 +1,19 @@
+//! Judges any Docker volume plugin over its socket.
+//!
+//! A volume plugin is an HTTP server on a socket that answers nine calls. This crate plays what
+//! Docker engines send, and what networks and crashes add to it, and says which rules of the
+//! protocol the plugin breaks, what its users will suffer from it, and how to see it again.
+//!
+//! The parts, from the outside in: [`cli`] reads flags, [`runner`] runs the cases of the
+//! [`catalogue`] against a [`target`], cases are made of the pieces in [`suite`], which speak the
+//! [`protocol`] over raw connections of [`wire`], and [`report`] tells what was found.
+
+pub mod catalogue;
+pub mod cli;
+pub mod exit;
+pub mod protocol;
+pub mod report;
+pub mod runner;
+pub mod suite;
+pub mod target;
+pub mod wire;

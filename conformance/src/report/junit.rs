@@ -1,0 +1,96 @@
+//! The report as JUnit XML, which every CI server reads.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
+
+use super::{CaseReport, Report, Verdict};
+
+/// The whole report as JUnit XML: a suite per section, a test per case. A broken SHOULD is a pass
+/// with a note, since a JUnit file knows only pass and failure; with `--strict` it fails.
+///
+/// # Errors
+/// A sentence when the XML cannot be written.
+pub fn junit(report: &Report) -> Result<String, String> {
+    let mut document = Document::new("volplug-conformance");
+    document.set_time(Duration::from_millis(report.duration_ms));
+    let mut sections: Vec<&str> = report
+        .cases
+        .iter()
+        .map(|case| case.section.as_str())
+        .collect();
+    sections.dedup();
+    for section in sections {
+        let mut suite = TestSuite::new(section);
+        let cases: Vec<_> = report
+            .cases
+            .iter()
+            .filter(|case| case.section == section)
+            .collect();
+        suite.set_time(Duration::from_millis(
+            cases.iter().map(|case| case.duration_ms).sum(),
+        ));
+        suite.add_property(("seed".to_owned(), report.seed.to_string()));
+        suite.add_property(("plugin".to_owned(), report.target.plugin.clone()));
+        suite.add_test_cases(cases.into_iter().map(test_case));
+        document.add_test_suite(suite);
+    }
+    document.to_string().map_err(|error| error.to_string())
+}
+
+fn test_case(case: &CaseReport) -> TestCase {
+    let reason = case.reason.clone().unwrap_or_default();
+    let status = match case.verdict {
+        Verdict::Passed | Verdict::Warned => TestCaseStatus::success(),
+        Verdict::Failed => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_message(clean(&reason))
+                .set_type(case.level.to_string());
+            status.set_description(clean(&description(case)));
+            status
+        }
+        Verdict::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(clean(&reason));
+            status
+        }
+    };
+    let mut test = TestCase::new(case.id.clone(), status);
+    test.set_classname(format!("volplug.{}", case.section));
+    test.set_time(Duration::from_millis(case.duration_ms));
+    if case.verdict == Verdict::Warned {
+        test.set_system_out(clean(&format!("warning: {}\n", description(case))));
+    }
+    test
+}
+
+/// All that a person needs to act, as text.
+fn description(case: &CaseReport) -> String {
+    let mut lines = vec![format!("{}: {}", case.level, case.title)];
+    lines.extend(case.reason.clone());
+    lines.push(format!("what Docker does: {}", case.why));
+    lines.extend(
+        case.explained_by
+            .iter()
+            .map(|id| format!("explained by: {id}")),
+    );
+    lines.push(format!("source: {}", case.source.join("; ")));
+    lines.push("to see it again:".to_owned());
+    lines.extend(case.reproduce.docker.iter().map(|line| format!("  {line}")));
+    lines.extend(case.reproduce.curl.iter().map(|line| format!("  {line}")));
+    lines.join("\n")
+}
+
+/// XML 1.0 cannot hold most control characters, not even escaped.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,236 @@
+//! What a run found, and the forms in which it is told: one file per format.
+
+mod human;
+mod json;
+mod junit;
+mod progress;
+mod reproduce;
+mod style;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use human::human;
+pub use json::json;
+pub use junit::junit;
+pub use progress::Progress;
+pub use reproduce::{Reproduce, reproduce};
+
+use crate::suite::ledger::Record;
+use crate::suite::{Case, Exchange, Harm, Level};
+
+/// The schema of the JSON report; adding fields does not change it.
+pub const SCHEMA: &str = "volplug-conformance/report@1";
+
+/// All that a run found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// What was judged, and under which conditions.
+    pub target: TargetInfo,
+    /// The seed that names and sequences came from.
+    pub seed: u64,
+    /// How long the run took.
+    pub duration_ms: u64,
+    /// How many cases ended how.
+    pub summary: Summary,
+    /// The cases, in the order of the catalogue.
+    pub cases: Vec<CaseReport>,
+    /// What could not be taken back from the plugin, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
+    /// Whether the user ended the run early.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}
+
+/// What was judged, and under which conditions.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TargetInfo {
+    /// Where the plugin listens.
+    pub address: String,
+    /// The name by which Docker would know it.
+    pub plugin: String,
+    /// What it says it implements.
+    pub implements: Vec<String>,
+    /// How the runner started it, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// What keeps the host safe from it: `overlay`, `read-only` or `none`.
+    pub isolation: &'static str,
+    /// Whether hostile names and values were sent.
+    pub hostile: bool,
+    /// How long one call could take, in seconds.
+    pub timeout_s: f32,
+    /// How many volumes the plugin had before the run.
+    pub volumes_before: usize,
+}
+
+/// How many cases ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The rule holds.
+    pub passed: usize,
+    /// A MUST is broken.
+    pub failed: usize,
+    /// A SHOULD is broken.
+    pub warned: usize,
+    /// Nothing was said.
+    pub skipped: usize,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The rule holds.
+    Passed,
+    /// A MUST is broken.
+    Failed,
+    /// A SHOULD is broken.
+    Warned,
+    /// Nothing was said, and the reason tells why.
+    Skipped,
+}
+
+impl Verdict {
+    /// Whether the plugin is accused of something.
+    #[must_use]
+    pub const fn is_finding(self) -> bool {
+        matches!(self, Self::Failed | Self::Warned)
+    }
+}
+
+/// One case of a report.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseReport {
+    /// The stable slug.
+    pub id: String,
+    /// Its first half.
+    pub section: String,
+    /// The rule.
+    pub title: String,
+    /// How binding the rule is; for a finding, the part of it that is broken.
+    pub level: Level,
+    /// How the case ended.
+    pub verdict: Verdict,
+    /// Why it did not pass, in one line; empty for a pass.
+    pub reason: Option<String>,
+    /// What should have happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// What Docker does with a plugin that breaks the rule.
+    pub why: String,
+    /// What the user suffers.
+    pub harm: Harm,
+    /// Where the rule comes from.
+    pub source: Vec<String>,
+    /// The case whose finding explains this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained_by: Option<String>,
+    /// Remarks that change no verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// How long the case took.
+    pub duration_ms: u64,
+    /// How to see it again.
+    pub reproduce: Reproduce,
+    /// What was sent and what came back.
+    pub transcript: Vec<Exchange>,
+    /// How many exchanges were left out in the middle of the transcript.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub transcript_left_out: usize,
+    /// What the case did after the last exchange.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub afterwards: Vec<String>,
+}
+
+impl Report {
+    /// Puts a report together and counts.
+    #[must_use]
+    pub fn new(
+        target: TargetInfo,
+        seed: u64,
+        took: Duration,
+        cases: Vec<CaseReport>,
+        left_behind: Vec<String>,
+        interrupted: bool,
+    ) -> Self {
+        let mut summary = Summary::default();
+        for case in &cases {
+            match case.verdict {
+                Verdict::Passed => summary.passed += 1,
+                Verdict::Failed => summary.failed += 1,
+                Verdict::Warned => summary.warned += 1,
+                Verdict::Skipped => summary.skipped += 1,
+            }
+        }
+        let duration_ms = millis(took);
+        Self {
+            schema: SCHEMA,
+            target,
+            seed,
+            duration_ms,
+            summary,
+            cases,
+            left_behind,
+            interrupted,
+        }
+    }
+
+    /// The cases that accuse the plugin.
+    pub fn findings(&self) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(|case| case.verdict.is_finding())
+    }
+}
+
+impl CaseReport {
+    /// A report of a case of which nothing is known yet: skipped.
+    #[must_use]
+    pub fn new(case: &Case, took: Duration, record: &Record) -> Self {
+        Self {
+            id: case.id.to_owned(),
+            section: case.section().to_owned(),
+            title: case.title.to_owned(),
+            level: case.level,
+            verdict: Verdict::Skipped,
+            reason: None,
+            expected: None,
+            actual: None,
+            why: case.why.to_owned(),
+            harm: case.harm,
+            source: case
+                .sources
+                .iter()
+                .map(|&source| source.to_owned())
+                .collect(),
+            explained_by: None,
+            notes: record.notes.clone(),
+            duration_ms: millis(took),
+            reproduce: Reproduce::default(),
+            transcript: record.exchanges.clone(),
+            transcript_left_out: record.left_out,
+            afterwards: record.steps.clone(),
+        }
+    }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// The word in front of an error message, in colour where there is colour.
+#[must_use]
+pub fn error_label() -> String {
+    style::styled(style::BAD, "error:")
+}

@@ -1,0 +1,336 @@
+//! Which case runs when, and what happens when one goes wrong.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::cleanup::take_back;
+use super::recovery::recover;
+use super::verdicts::{Raw, settle};
+use super::{Event, Plan, Reporter};
+use crate::report::{Report, TargetInfo};
+use crate::suite::{Case, Cx, Halt, Ledger, Mode, Need};
+use crate::target::Target;
+
+/// Ends when the user wants the run to end.
+pub type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// How many shared cases may run at once.
+    pub jobs: usize,
+    /// Whether SHOULD counts as MUST.
+    pub strict: bool,
+    /// The seed that names and sequences come from.
+    pub seed: u64,
+    /// Whether cases that take half a minute run.
+    pub soak: bool,
+}
+
+/// Runs `plan` and makes the report. What cases made is taken back also when `interrupt` ends the
+/// run early.
+///
+/// # Errors
+/// A sentence when the run itself could not go on, such as a failing `--prepare`.
+pub async fn run(
+    target: Arc<Target>,
+    plan: &Plan,
+    options: &RunOptions,
+    info: TargetInfo,
+    reporter: &mut dyn Reporter,
+    interrupt: Interrupt,
+) -> Result<Report, String> {
+    let begun = Instant::now();
+    reporter.event(&Event::Started {
+        cases: plan.cases.len(),
+    });
+    let mut run = Run {
+        target,
+        options,
+        reporter,
+        interrupt,
+        interrupted: false,
+        broken_run: None,
+        raw: BTreeMap::new(),
+        left_behind: Vec::new(),
+    };
+    let numbered = || plan.cases.iter().copied().enumerate();
+    let of = |mode: Mode| {
+        numbered()
+            .filter(|(_, case)| case.mode == mode)
+            .collect::<VecDeque<_>>()
+    };
+    run.shared(of(Mode::Shared)).await;
+    for mode in [Mode::Alone, Mode::Closing] {
+        for (at, case) in of(mode) {
+            run.alone(at, case).await;
+        }
+    }
+    if let Some(why) = run.broken_run {
+        return Err(why);
+    }
+    let Run {
+        raw,
+        interrupted,
+        left_behind,
+        target,
+        ..
+    } = run;
+    let cases = settle(&plan.cases, raw, options.strict, &target);
+    let report = Report::new(
+        info,
+        options.seed,
+        begun.elapsed(),
+        cases,
+        left_behind,
+        interrupted,
+    );
+    reporter.event(&Event::Finished(&report));
+    Ok(report)
+}
+
+struct Run<'a> {
+    target: Arc<Target>,
+    options: &'a RunOptions,
+    reporter: &'a mut dyn Reporter,
+    interrupt: Interrupt,
+    interrupted: bool,
+    broken_run: Option<String>,
+    raw: BTreeMap<usize, Raw>,
+    left_behind: Vec<String>,
+}
+
+/// What comes back when a case is over and cleaned up.
+struct Done {
+    at: usize,
+    case: &'static Case,
+    raw: Raw,
+    trouble: Option<String>,
+    left_behind: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Side by side, until a call goes unanswered; then one by one.
+    async fn shared(&mut self, mut queue: VecDeque<(usize, &'static Case)>) {
+        let mut running: JoinSet<Done> = JoinSet::new();
+        let mut abort: Vec<AbortHandle> = Vec::new();
+        let mut again = VecDeque::new();
+        let mut trouble: Option<(String, String)> = None;
+        loop {
+            while trouble.is_none() && running.len() < self.options.jobs.max(1) {
+                let Some((at, case)) = queue.pop_front() else {
+                    break;
+                };
+                if let Some(reason) = self.unfit(case) {
+                    self.finish(at, case, Raw::skipped(reason));
+                    continue;
+                }
+                self.reporter.event(&Event::CaseStarted { id: case.id });
+                let (task, handle) = start(Arc::clone(&self.target), at, case);
+                abort.push(handle);
+                running.spawn(task);
+            }
+            let Some(done) = self.next(&mut running, &abort).await else {
+                break;
+            };
+            self.left_behind.extend(done.left_behind);
+            if let (None, Some(what)) = (&trouble, &done.trouble) {
+                trouble = Some((done.case.id.to_owned(), what.clone()));
+            }
+            // Alone it cannot be a victim of others, so what it found is its own.
+            let company = self.options.jobs > 1;
+            if trouble.is_some() && company && done.raw.is_finding() {
+                again.push_back((done.at, done.case));
+            } else {
+                self.finish(done.at, done.case, done.raw);
+            }
+            if let Some((case, what)) = trouble.take_if(|_| running.is_empty()) {
+                self.heal(&case, &what).await;
+                for (at, case) in again.drain(..).chain(queue.drain(..)).collect::<Vec<_>>() {
+                    self.alone(at, case).await;
+                }
+            }
+        }
+    }
+
+    /// One case by itself.
+    async fn alone(&mut self, at: usize, case: &'static Case) {
+        if self.raw.contains_key(&at) {
+            return;
+        }
+        if let Some(reason) = self.unfit(case) {
+            self.finish(at, case, Raw::skipped(reason));
+            return;
+        }
+        self.reporter.event(&Event::CaseStarted { id: case.id });
+        let (task, handle) = start(Arc::clone(&self.target), at, case);
+        let mut running = JoinSet::new();
+        running.spawn(task);
+        let Some(done) = self.next(&mut running, &[handle]).await else {
+            return;
+        };
+        self.left_behind.extend(done.left_behind);
+        self.finish(at, case, done.raw);
+        match done.trouble {
+            Some(what) => self.heal(case.id, &what).await,
+            // A case that stops the plugin and was cut short may have left it so.
+            None if case.needs.contains(&Need::Exec) => self.heal_if_down(case.id).await,
+            None => {}
+        }
+    }
+
+    /// The next case that is over; on an interrupt all are cut short first.
+    async fn next(&mut self, running: &mut JoinSet<Done>, abort: &[AbortHandle]) -> Option<Done> {
+        loop {
+            tokio::select! {
+                done = running.join_next() => {
+                    return match done? {
+                        Ok(done) => Some(done),
+                        // The wrapper itself neither panics nor is cancelled.
+                        Err(join) => {
+                            self.broken_run.get_or_insert(format!("a case could not be run: {join}"));
+                            continue;
+                        }
+                    };
+                }
+                () = &mut self.interrupt, if !self.interrupted => {
+                    self.interrupted = true;
+                    abort.iter().for_each(AbortHandle::abort);
+                }
+            }
+        }
+    }
+
+    /// Why a case cannot run here and now.
+    fn unfit(&self, case: &Case) -> Option<String> {
+        if self.interrupted {
+            return Some("the run was interrupted".to_owned());
+        }
+        if self.broken_run.is_some() {
+            return Some("the run was given up".to_owned());
+        }
+        let target = &self.target;
+        if target.health.is_dead() && case.mode != Mode::Closing {
+            let broken = target.health.broken(crate::protocol::Endpoint::Activate)?;
+            return Some(format!(
+                "the plugin stopped answering in {}: Activate {}",
+                broken.case, broken.what
+            ));
+        }
+        let lacking = case.needs.iter().find(|need| !self.has(**need))?;
+        let reason = match lacking {
+            Need::Filesystem => target
+                .files
+                .blindness()
+                .unwrap_or_else(|| lacking.lacking()),
+            _ => lacking.lacking(),
+        };
+        Some(reason.to_owned())
+    }
+
+    fn has(&self, need: Need) -> bool {
+        let target = &self.target;
+        match need {
+            Need::Exec => target.plugin.is_some(),
+            Need::Filesystem => target.files.blindness().is_none(),
+            Need::Root => crate::suite::is_root(),
+            Need::Hostile => target.hostile,
+            Need::UnixSocket => target.address.socket().is_some(),
+            Need::Named => target.found.is_some(),
+            Need::Soak => self.options.soak,
+            Need::Peer | Need::StorageFault | Need::Managed | Need::Engine => false,
+        }
+    }
+
+    async fn heal(&mut self, case: &str, what: &str) {
+        if self.interrupted {
+            return;
+        }
+        if let Some(notice) = recover(&self.target, case, what).await {
+            self.reporter.event(&Event::Notice(&notice));
+        }
+    }
+
+    async fn heal_if_down(&mut self, case: &str) {
+        let Some(plugin) = &self.target.plugin else {
+            return;
+        };
+        if !plugin.is_running().await && !self.interrupted {
+            // The case itself has said what there is to say.
+            if let Err(why) = plugin.start().await {
+                self.heal(case, &why).await;
+            }
+        }
+    }
+
+    fn finish(&mut self, at: usize, case: &'static Case, raw: Raw) {
+        if let Raw {
+            ended: Err(Halt::Harness(why)),
+            ..
+        } = &raw
+        {
+            self.broken_run.get_or_insert(why.clone());
+        }
+        let report = raw.preview(case, self.options.strict, &self.target);
+        self.reporter.event(&Event::CaseFinished(&report));
+        self.raw.insert(at, raw);
+    }
+}
+
+/// How long one case may take at the most, in calls that each take their whole limit.
+const LONGEST_CASE: u32 = 30;
+
+/// Starts a case as a task of its own, so that a panic or an interrupt ends only it; the future
+/// waits for it and takes back what it made.
+fn start(
+    target: Arc<Target>,
+    at: usize,
+    case: &'static Case,
+) -> (impl Future<Output = Done> + Send + 'static, AbortHandle) {
+    let ledger = Arc::new(Ledger::default());
+    let mut cx = Cx::new(Arc::clone(&target), Arc::clone(&ledger), case.id);
+    let longest = (target.timeout * LONGEST_CASE).max(Duration::from_mins(2));
+    let begun = Instant::now();
+    let task = tokio::spawn(async move {
+        match tokio::time::timeout(longest, (case.run)(&mut cx)).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Halt::skip(format!(
+                "not decided within {} s",
+                longest.as_secs()
+            ))),
+        }
+    });
+    let handle = task.abort_handle();
+    let wait = async move {
+        let ended = match task.await {
+            Ok(ended) => ended,
+            Err(join) if join.is_cancelled() => Err(Halt::skip("the run was interrupted")),
+            Err(join) => Err(Halt::Harness(format!(
+                "{} failed by a fault of volplug-conformance itself, please report it: {join}",
+                case.id
+            ))),
+        };
+        let took = begun.elapsed();
+        let trouble = ledger
+            .first_trouble()
+            .map(|t| format!("{} {}", t.endpoint, t.what));
+        let left_behind = take_back(&target, &ledger, case.id).await;
+        Done {
+            at,
+            case,
+            raw: Raw {
+                ended,
+                record: ledger.record(),
+                took,
+            },
+            trouble,
+            left_behind,
+        }
+    };
+    (wait, handle)
+}

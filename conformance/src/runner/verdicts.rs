@@ -1,0 +1,148 @@
+//! From how cases ended to verdicts, once the whole run is known.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::report::{CaseReport, Verdict, reproduce};
+use crate::suite::ledger::Record;
+use crate::suite::{Case, Finding, Halt, Level};
+use crate::target::Target;
+
+/// How a case ended, with its record.
+#[derive(Debug)]
+pub(super) struct Raw {
+    pub(super) ended: Result<(), Halt>,
+    pub(super) record: Record,
+    pub(super) took: Duration,
+}
+
+impl Raw {
+    /// A case that did not run.
+    pub(super) fn skipped(reason: String) -> Self {
+        Self {
+            ended: Err(Halt::Skip(reason)),
+            record: Record::default(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Whether the case accuses the plugin.
+    pub(super) const fn is_finding(&self) -> bool {
+        matches!(self.ended, Err(Halt::Finding(_) | Halt::Setup(..)))
+    }
+
+    /// The report as far as it is known while the run goes on.
+    pub(super) fn preview(&self, case: &Case, strict: bool, target: &Target) -> CaseReport {
+        report(case, &self.ended, &self.record, self.took, strict, target)
+    }
+}
+
+/// Makes the reports: a step that failed because its call is broken is no finding of its own, and
+/// a finding that another one explains says so.
+pub(super) fn settle(
+    cases: &[&'static Case],
+    raw: BTreeMap<usize, Raw>,
+    strict: bool,
+    target: &Target,
+) -> Vec<CaseReport> {
+    let mut reports: Vec<CaseReport> = Vec::new();
+    let mut setups = BTreeMap::new();
+    for (case, (at, raw)) in cases.iter().zip(raw) {
+        if let Err(Halt::Setup(endpoint, _)) = &raw.ended {
+            setups.insert(at, *endpoint);
+        }
+        reports.push(report(
+            case,
+            &raw.ended,
+            &raw.record,
+            raw.took,
+            strict,
+            target,
+        ));
+    }
+    let broken: BTreeMap<String, String> = reports
+        .iter()
+        .enumerate()
+        .filter(|(at, report)| report.verdict.is_finding() && !setups.contains_key(at))
+        .map(|(_, report)| (report.id.clone(), report.title.clone()))
+        .collect();
+    for (at, endpoint) in setups {
+        let Some(report) = reports.get_mut(at) else {
+            continue;
+        };
+        let base = endpoint.base_case();
+        if broken.contains_key(base) && report.id != base {
+            report.verdict = Verdict::Skipped;
+            report.reason = Some(format!(
+                "not judged: it needs {endpoint}, which does not work ({base})"
+            ));
+            report.explained_by = Some(base.to_owned());
+        }
+    }
+    let findings: Vec<String> = reports
+        .iter()
+        .filter(|r| r.verdict.is_finding())
+        .map(|r| r.id.clone())
+        .collect();
+    for (report, case) in reports.iter_mut().zip(cases) {
+        if report.verdict.is_finding() && report.explained_by.is_none() {
+            let cause = case
+                .follows
+                .iter()
+                .find(|id| findings.iter().any(|found| found == *id));
+            report.explained_by = cause.map(|id| (*id).to_owned());
+        }
+    }
+    reports
+}
+
+fn report(
+    case: &Case,
+    ended: &Result<(), Halt>,
+    record: &Record,
+    took: Duration,
+    strict: bool,
+    target: &Target,
+) -> CaseReport {
+    let mut report = CaseReport::new(case, took, record);
+    report.reproduce = reproduce(case, record, target);
+    match ended {
+        Ok(()) => report.verdict = Verdict::Passed,
+        Err(Halt::Skip(reason)) => report.reason = Some(reason.clone()),
+        Err(Halt::Harness(why)) => report.reason = Some(format!("the run itself failed: {why}")),
+        Err(Halt::Finding(finding) | Halt::Setup(_, finding)) => {
+            accuse(&mut report, finding, strict)
+        }
+    }
+    report
+}
+
+fn accuse(report: &mut CaseReport, finding: &Finding, strict: bool) {
+    // A case may find that only a lesser part of its rule is broken; never a greater one.
+    let level = finding
+        .level
+        .map_or(report.level, |level| level.max(report.level));
+    report.level = level;
+    report.verdict = match level {
+        Level::Must => Verdict::Failed,
+        Level::Should if strict => Verdict::Failed,
+        Level::Should => Verdict::Warned,
+        Level::May => Verdict::Skipped,
+    };
+    report.expected = Some(finding.expected.clone());
+    report.actual = Some(finding.actual.clone());
+    report.reason = Some(match level {
+        Level::May => format!("optional, and not offered: {}", finding.actual),
+        _ => format!(
+            "expected that {}; got: {}",
+            finding.expected, finding.actual
+        ),
+    });
+    if let Some(consequence) = &finding.consequence {
+        report.why.clone_from(consequence);
+    }
+    if let Some(harm) = finding.harm {
+        report.harm = harm;
+    }
+    report.explained_by.clone_from(&finding.explained_by);
+}

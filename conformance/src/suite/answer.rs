@@ -1,0 +1,203 @@
+//! An answer with the questions that cases ask of it.
+
+use std::sync::Arc;
+
+use super::{CaseResult, Finding, Halt};
+use crate::protocol::{Endpoint, Reading, Volume, read_as_docker};
+use crate::wire::{Response, Sent, WireError};
+
+/// What came back for one call, and what dockerd would make of it.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    endpoint: Endpoint,
+    sent: Arc<Sent>,
+    reading: Reading,
+    ms: u64,
+}
+
+impl Answer {
+    /// Reads what came back.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, sent: Sent, ms: u64) -> Self {
+        let reading = match &sent {
+            Ok(response) => read_as_docker(endpoint, response),
+            Err(error) => Reading {
+                error: Some(format!("the plugin {error}")),
+                ..Reading::default()
+            },
+        };
+        Self {
+            endpoint,
+            sent: Arc::new(sent),
+            reading,
+            ms,
+        }
+    }
+
+    /// The call.
+    #[must_use]
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// How long the call took, in milliseconds.
+    #[must_use]
+    pub const fn ms(&self) -> u64 {
+        self.ms
+    }
+
+    /// What dockerd understands.
+    #[must_use]
+    pub const fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// The answer on the wire, if one came.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response> {
+        self.sent.as_ref().as_ref().ok()
+    }
+
+    /// Why no answer came.
+    #[must_use]
+    pub fn wire_error(&self) -> Option<&WireError> {
+        self.sent.as_ref().as_ref().err()
+    }
+
+    /// Whether dockerd takes it for success.
+    #[must_use]
+    pub const fn is_ok(&self) -> bool {
+        self.reading.error.is_none()
+    }
+
+    /// The failure as dockerd would report it.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.reading.error.as_deref()
+    }
+
+    /// Whether the plugin answered at all, and the answer tells of a failure. A connection that
+    /// breaks or a call that hangs is no refusal.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.response().is_some() && !self.is_ok()
+    }
+
+    /// The volume of a successful Get.
+    #[must_use]
+    pub const fn volume(&self) -> Option<&Volume> {
+        match &self.reading {
+            Reading {
+                error: None,
+                volume: Some(volume),
+                ..
+            } => Some(volume),
+            _ => None,
+        }
+    }
+
+    /// The mountpoint of a successful Mount or Path.
+    #[must_use]
+    pub fn mountpoint(&self) -> &str {
+        &self.reading.mountpoint
+    }
+
+    /// The names of a List, in its order; `null` entries are left out.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.reading
+            .volumes
+            .iter()
+            .flatten()
+            .map(|volume| volume.name.as_str())
+            .collect()
+    }
+
+    /// The answer in a few words, for "got".
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let call = self.endpoint;
+        match (self.response(), &self.reading.error) {
+            (None, error) => error.clone().unwrap_or_default(),
+            (Some(response), Some(_)) => {
+                format!(
+                    "{call} answered {} {}",
+                    response.status,
+                    excerpt(&response.text())
+                )
+            }
+            (Some(response), None) => format!("{call} answered 200 {}", excerpt(&response.text())),
+        }
+    }
+
+    /// Ends the case with a finding unless the call succeeded.
+    ///
+    /// # Errors
+    /// A finding that expected `what`.
+    pub fn expect_ok(&self, what: &str) -> CaseResult<&Self> {
+        if self.is_ok() {
+            Ok(self)
+        } else {
+            Err(self.unlike(what))
+        }
+    }
+
+    /// Ends the case with a finding unless the plugin answered with a failure.
+    ///
+    /// # Errors
+    /// A finding that expected `what`.
+    pub fn expect_refusal(&self, what: &str) -> CaseResult<&Self> {
+        if self.is_refusal() {
+            Ok(self)
+        } else {
+            Err(self.unlike(what))
+        }
+    }
+
+    /// Ends the case with a finding unless some answer came, good or bad.
+    ///
+    /// # Errors
+    /// A finding that expected `what`.
+    pub fn expect_answer(&self, what: &str) -> CaseResult<&Self> {
+        if self.response().is_some() {
+            Ok(self)
+        } else {
+            Err(self.unlike(what))
+        }
+    }
+
+    /// Ends the case unless the call, a step on the way to the rule, succeeded.
+    ///
+    /// # Errors
+    /// [`Halt::Setup`].
+    pub fn step(&self, what: &str) -> CaseResult<&Self> {
+        if self.is_ok() {
+            Ok(self)
+        } else {
+            Err(Halt::setup(self, what))
+        }
+    }
+
+    /// A finding that expected `what` and got this answer.
+    #[must_use]
+    pub fn finding(&self, what: &str) -> Finding {
+        Finding::new(what, self.describe())
+    }
+
+    fn unlike(&self, what: &str) -> Halt {
+        self.finding(what).into()
+    }
+}
+
+/// One line of at most 160 characters.
+pub(super) fn excerpt(text: &str) -> String {
+    let line = text.trim_end().replace('\n', "⏎");
+    if line.is_empty() {
+        return "with an empty body".to_owned();
+    }
+    if line.chars().count() <= 160 {
+        return line;
+    }
+    let start: String = line.chars().take(157).collect();
+    format!("{start}…")
+}

@@ -1,0 +1,99 @@
+//! What was sent and what came back, kept for the report.
+
+use serde::Serialize;
+
+use crate::wire::{Request, Sent};
+
+/// How much of a body a report keeps.
+const SHOWN_BODY: usize = 4096;
+
+/// One request and its answer as a report shows them. Secrets are masked before it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// What the case did just before: "killed the plugin", "wrote a file".
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// What was sent.
+    pub request: RecordedRequest,
+    /// What came back; `None` if nothing whole did.
+    pub response: Option<RecordedResponse>,
+    /// Why there is no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+}
+
+/// The request of an [`Exchange`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordedRequest {
+    /// The method.
+    pub method: String,
+    /// The target.
+    pub path: String,
+    /// Header names and values in the order sent.
+    pub headers: Vec<(String, String)>,
+    /// The body as text, cut at 4 KiB.
+    pub body: String,
+    /// How many bytes the body had.
+    pub body_bytes: usize,
+}
+
+/// The answer of an [`Exchange`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordedResponse {
+    /// The status code.
+    pub status: u16,
+    /// Header names and values in the order received.
+    pub headers: Vec<(String, String)>,
+    /// The body as text, cut at 4 KiB.
+    pub body: String,
+    /// How many bytes the body had.
+    pub body_bytes: usize,
+}
+
+impl Exchange {
+    /// Records an exchange, with each of `secrets` masked wherever it stands.
+    #[must_use]
+    pub fn record(request: &Request, sent: &Sent, ms: u64, secrets: &[String]) -> Self {
+        let mask = |text: String| {
+            secrets
+                .iter()
+                .fold(text, |text, secret| text.replace(secret.as_str(), "***"))
+        };
+        let headers = |headers: &[(String, String)]| {
+            headers
+                .iter()
+                .map(|(name, value)| (name.clone(), mask(value.clone())))
+                .collect()
+        };
+        Self {
+            before: Vec::new(),
+            request: RecordedRequest {
+                method: request.method.clone(),
+                path: mask(request.path.clone()),
+                headers: headers(&request.headers),
+                body: mask(shown(&request.body)),
+                body_bytes: request.body.len(),
+            },
+            response: sent.as_ref().ok().map(|response| RecordedResponse {
+                status: response.status,
+                headers: headers(&response.headers),
+                body: mask(shown(&response.body)),
+                body_bytes: response.body.len(),
+            }),
+            error: sent.as_ref().err().map(|error| mask(error.to_string())),
+            ms,
+        }
+    }
+}
+
+/// The start of a body as text.
+fn shown(body: &[u8]) -> String {
+    match body.get(..SHOWN_BODY) {
+        Some(start) if body.len() > SHOWN_BODY => {
+            format!("{}… ({} bytes)", String::from_utf8_lossy(start), body.len())
+        }
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
+}

@@ -1,0 +1,96 @@
+//! The plugin under test and what a case may touch: its address, its process, its file system.
+
+pub mod address;
+mod command;
+mod files;
+mod health;
+mod isolation;
+mod mounts;
+mod process;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use command::UserCommand;
+pub use files::Files;
+pub use health::{Broken, Health};
+pub use isolation::{Isolation, isolate};
+pub use mounts::{MountEntry, mounts};
+pub use process::{Launch, Plugin, Stopped};
+
+use crate::suite::{Lints, Naming};
+use crate::wire::Address;
+
+/// The plugin under test, shared by all cases of a run.
+#[derive(Debug)]
+pub struct Target {
+    /// Where it listens.
+    pub address: Address,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Options of every ordinary Create; `{volume}` in a value becomes the volume's name.
+    pub opts: BTreeMap<String, String>,
+    /// Options whose values are secrets, as the user declared them.
+    pub secret_opts: Vec<String>,
+    /// Run before the Create of an ordinary volume.
+    pub prepare: Option<UserCommand>,
+    /// Run after the Remove of an ordinary volume.
+    pub cleanup: Option<UserCommand>,
+    /// The plugin's process, if the runner started it.
+    pub plugin: Option<Plugin>,
+    /// The file system that mountpoints are in, as far as it can be seen.
+    pub files: Files,
+    /// The name by which Docker knows the plugin, for the docker lines of a report.
+    pub driver: String,
+    /// Where the plugin was found, if it was looked up by name.
+    pub found: Option<address::Found>,
+    /// A directory of the run's own.
+    pub work: PathBuf,
+    /// Names and IDs of the run.
+    pub naming: Arc<Naming>,
+    /// What all answers have shown so far.
+    pub lints: Lints,
+    /// Which calls are known to hang.
+    pub health: Health,
+    /// Whether hostile names and values may be sent.
+    pub hostile: bool,
+}
+
+impl Target {
+    /// Text that must never stand in a report: the values of secret-looking options.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        self.opts
+            .iter()
+            .filter(|(key, value)| {
+                !value.is_empty() && (looks_secret(key) || self.secret_opts.contains(key))
+            })
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+}
+
+/// Whether an option's name says that its value is a secret.
+#[must_use]
+pub fn looks_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "credential",
+        "private",
+        "access-key",
+        "access_key",
+        "passphrase",
+        "apikey",
+        "api-key",
+        "api_key",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
+        || matches!(key.as_str(), "pass" | "pw" | "key")
+}

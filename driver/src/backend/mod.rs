@@ -1,0 +1,99 @@
+//! What a kind of storage must be able to do.
+//!
+//! A backend knows how to make, attach, detach and take away storage. It knows nothing of
+//! reference counts, of HTTP or of what is remembered: [`crate::keeper`] calls it for one volume
+//! at a time, and only when [`crate::volumes::rules`] say that something is to be done.
+
+pub mod local;
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Error,
+    types::{Options, VolumeName},
+    volumes::Key,
+};
+
+/// The volume that a backend is asked to work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spec {
+    /// Where it belongs, as one safe path component.
+    pub key: Key,
+    /// What its user calls it: for messages, never for paths.
+    pub name: VolumeName,
+    /// The options of its Create.
+    pub options: Options,
+}
+
+impl Spec {
+    pub(crate) fn new(name: &VolumeName, options: &Options) -> Self {
+        Self {
+            key: Key::of(name),
+            name: name.clone(),
+            options: options.clone(),
+        }
+    }
+}
+
+/// What becomes of the data when a volume is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataOnRemove {
+    /// They are deleted.
+    Deleted,
+    /// They stay on the storage.
+    Kept,
+}
+
+impl DataOnRemove {
+    /// The word that Get's `Status` carries.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// A kind of storage.
+pub trait Backend: Send + Sync + 'static {
+    /// Storage taken out of the way by [`retire`](Self::retire), until it is gone for good.
+    type Retired: Send;
+
+    /// The word that Get's `Status` carries, such as `local`.
+    fn name(&self) -> &'static str;
+
+    /// What becomes of the data on Remove.
+    fn data_on_remove(&self) -> DataOnRemove;
+
+    /// Where the volume appears while attached. Must not touch the storage: Get answers with it.
+    fn mountpoint(&self, key: &Key) -> PathBuf;
+
+    /// More for Get's `Status`. Must not touch the storage.
+    fn status(&self, _spec: &Spec) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Makes the storage of a new volume, or refuses its options. All or nothing.
+    fn provision(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Makes the storage appear at the mountpoint. Asked on every Mount, so it must be cheap and
+    /// change nothing when the storage is there, and mend what is broken when it is not.
+    fn attach(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Undoes [`attach`](Self::attach); fine when there is nothing to undo. Never deletes data.
+    fn detach(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes the storage out of reach in a way that can be undone, and quickly.
+    fn retire(&self, spec: &Spec) -> impl Future<Output = Result<Self::Retired, Error>> + Send;
+
+    /// Undoes [`retire`](Self::retire): the volume could not be forgotten.
+    fn reinstate(&self, retired: Self::Retired) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The volume is forgotten: what was retired may go. Long work belongs in the background.
+    fn discard(&self, retired: Self::Retired);
+}

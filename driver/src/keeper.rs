@@ -1,0 +1,263 @@
+//! The reference driver: the rules of volumes in front of any backend, with a durable memory.
+//!
+//! Each call that changes something runs alike: take the volume's lock, read its record, ask
+//! [`rules`], let the backend carry the change out, store the new record. The record comes last,
+//! so what was answered is on disk; when it cannot be stored, the backend's step is undone. Get
+//! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::{
+    backend::{Backend, Spec},
+    driver::VolumeDriver,
+    error::{Error, Quoted},
+    locks::Locks,
+    secret,
+    store::Store,
+    types::{Capabilities, CreateRequest, MountRequest, Options, Scope, Volume, VolumeName},
+    volumes::{
+        Key, Record,
+        rules::{self, Change},
+    },
+};
+
+/// A [`VolumeDriver`] that keeps volumes on a [`Backend`].
+#[derive(Debug)]
+pub struct Keeper<B> {
+    backend: Arc<B>,
+    store: Arc<Store>,
+    locks: Locks,
+    scope: Scope,
+}
+
+impl<B: Backend> Keeper<B> {
+    pub(crate) fn new(backend: B, store: Store, scope: Scope) -> Self {
+        Self {
+            backend: Arc::new(backend),
+            store: Arc::new(store),
+            locks: Locks::default(),
+            scope,
+        }
+    }
+
+    /// Decides and carries out one change of one volume.
+    async fn change(
+        &self,
+        name: &VolumeName,
+        decide: impl FnOnce(Option<&Record>) -> Result<Change, Error>,
+    ) -> Result<(), Error> {
+        let _lock = self.locks.acquire(name).await;
+        let current = self.store.read(name)?;
+        let change = decide(current.as_ref())?;
+        self.carry_out(name, current, change)
+            .await
+            .inspect_err(|error| {
+                tracing::warn!(volume = %name, %error, "the volume could not be changed");
+            })
+    }
+
+    async fn carry_out(
+        &self,
+        name: &VolumeName,
+        current: Option<Record>,
+        change: Change,
+    ) -> Result<(), Error> {
+        let spec = |options: &Options| Spec::new(name, options);
+        match change {
+            Change::Nothing => Ok(()),
+            Change::Release(next) => self.store.put(name, &next).await,
+            Change::Provision(next) => {
+                let spec = spec(&next.options);
+                self.backend
+                    .provision(&spec)
+                    .await
+                    .map_err(|error| error.about(name))?;
+                self.or_undo(self.store.put(name, &next).await, self.unprovision(&spec))
+                    .await
+            }
+            Change::Attach(next) => {
+                let spec = spec(&next.options);
+                self.backend
+                    .attach(&spec)
+                    .await
+                    .map_err(|error| error.about(name))?;
+                let others_hold_it = current.is_some_and(|record| record.is_mounted());
+                let undo = async {
+                    if others_hold_it {
+                        Ok(())
+                    } else {
+                        self.backend.detach(&spec).await
+                    }
+                };
+                self.or_undo(self.store.put(name, &next).await, undo).await
+            }
+            Change::Detach(next) => {
+                let spec = spec(&next.options);
+                self.backend
+                    .detach(&spec)
+                    .await
+                    .map_err(|error| error.about(name))?;
+                self.or_undo(
+                    self.store.put(name, &next).await,
+                    self.backend.attach(&spec),
+                )
+                .await
+            }
+            Change::Retire => {
+                let options = current.map(|record| record.options).unwrap_or_default();
+                let retired = self
+                    .backend
+                    .retire(&spec(&options))
+                    .await
+                    .map_err(|error| error.about(name))?;
+                match self.store.delete(name).await {
+                    Ok(()) => {
+                        self.backend.discard(retired);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        self.or_undo(Err(error), self.backend.reinstate(retired))
+                            .await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs `undo` when the record could not be stored. Its own failure is only logged: what the
+    /// caller must know is that the call failed.
+    async fn or_undo(
+        &self,
+        stored: Result<(), Error>,
+        undo: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        if stored.is_err()
+            && let Err(error) = undo.await
+        {
+            tracing::error!(%error, "a step that could not be recorded could not be undone either");
+        }
+        stored
+    }
+
+    async fn unprovision(&self, spec: &Spec) -> Result<(), Error> {
+        let retired = self.backend.retire(spec).await?;
+        self.backend.discard(retired);
+        Ok(())
+    }
+
+    fn mountpoint(&self, name: &VolumeName) -> PathBuf {
+        self.backend.mountpoint(&Key::of(name))
+    }
+
+    fn describe(&self, name: &VolumeName, record: Record) -> Volume {
+        let spec = Spec::new(name, &record.options);
+        let holders = record.holds.total();
+        let volume = if holders > 0 {
+            Volume::new(name.as_str()).mounted_at(self.backend.mountpoint(&spec.key))
+        } else {
+            Volume::new(name.as_str())
+        };
+        let mut volume = volume
+            .created_at(record.created_at)
+            .with_status("backend", self.backend.name())
+            .with_status("holders", holders)
+            .with_status("options", shown_options(record.options))
+            .with_status("data_on_remove", self.backend.data_on_remove().as_str());
+        volume.status.extend(self.backend.status(&spec));
+        volume
+    }
+}
+
+/// Options as `docker volume inspect` may show them.
+fn shown_options(options: Options) -> Map<String, Value> {
+    let shown = |(key, value): (String, String)| {
+        let value = if secret::looks_secret(&key) {
+            secret::REDACTED.to_owned()
+        } else {
+            value
+        };
+        (key, Value::from(value))
+    };
+    options.into_iter().map(shown).collect()
+}
+
+impl<B: Backend> VolumeDriver for Keeper<B> {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::scope(self.scope)
+    }
+
+    async fn create(&self, request: CreateRequest) -> Result<(), Error> {
+        self.change(&request.name, |current| {
+            rules::create(current, &request, now())
+        })
+        .await
+    }
+
+    async fn get(&self, name: VolumeName) -> Result<Volume, Error> {
+        match self.store.read(&name)? {
+            Some(record) => Ok(self.describe(&name, record)),
+            None => Err(Error::not_found(&name)),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Volume>, Error> {
+        let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
+        let walk = move || {
+            let mut volumes = Vec::new();
+            store.visit(|name, record| {
+                volumes.extend(listed(backend.as_ref(), name, record.as_ref()))
+            })?;
+            Ok(volumes)
+        };
+        // Long with many volumes, so off the threads that answer Gets.
+        let walk = tokio::task::spawn_blocking(walk).await;
+        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+    }
+
+    async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
+        let record = self
+            .store
+            .read(&name)?
+            .ok_or_else(|| Error::not_found(&name))?;
+        Ok(record.is_mounted().then(|| self.mountpoint(&name)))
+    }
+
+    async fn mount(&self, request: MountRequest) -> Result<PathBuf, Error> {
+        self.change(&request.name, |current| rules::mount(current, &request))
+            .await?;
+        Ok(self.mountpoint(&request.name))
+    }
+
+    async fn unmount(&self, request: MountRequest) -> Result<(), Error> {
+        self.change(&request.name, |current| rules::unmount(current, &request))
+            .await
+    }
+
+    async fn remove(&self, name: VolumeName) -> Result<(), Error> {
+        self.change(&name, |current| rules::remove(current, &name))
+            .await
+    }
+}
+
+/// A volume as List shows it. One whose record cannot be read stays listed: it exists.
+fn listed<B: Backend>(backend: &B, name: &str, record: Option<&Record>) -> Option<Volume> {
+    let volume = Volume::new(name);
+    match record {
+        Some(record) if record.is_mounted() => {
+            let name = VolumeName::new(name).ok()?;
+            Some(volume.mounted_at(backend.mountpoint(&Key::of(&name))))
+        }
+        Some(_) => Some(volume),
+        None => {
+            tracing::error!(volume = %Quoted(name), "the record of this volume cannot be read");
+            Some(volume)
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}

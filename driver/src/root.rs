@@ -1,0 +1,135 @@
+//! The data root: everything that a driver keeps lies below this directory.
+//!
+//! One driver has it at a time, by a lock on a file that the kernel drops with the process. All
+//! directories are for their owner alone (0700): containers reach a volume through Docker's bind
+//! mount, nobody else has any business here.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::StartError;
+
+const PRIVATE: u32 = 0o700;
+const LOCK: &str = "lock";
+
+/// A data root that belongs to this process until the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct DataRoot {
+    path: PathBuf,
+    _lock: Arc<File>,
+}
+
+impl DataRoot {
+    /// Makes the directory where needed and takes it for this process.
+    pub(crate) fn claim(path: &Path) -> Result<Self, StartError> {
+        let failed = |error: io::Error| StartError::data_root(path, error);
+        let absolute = std::path::absolute(path).map_err(failed)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE)
+            .create(&absolute)
+            .map_err(failed)?;
+        let canonical = absolute.canonicalize().map_err(failed)?;
+        if canonical.to_str().is_none() {
+            // Mountpoints travel as JSON, which cannot carry it.
+            return Err(StartError::data_root(path, "the path is not valid UTF-8"));
+        }
+        let lock = lock(&canonical).map_err(|error| match error {
+            LockFailure::Taken(holder) => {
+                StartError::data_root(path, format!("another driver{holder} is using it"))
+            }
+            LockFailure::Io(error) => failed(error),
+        })?;
+        let root = Self {
+            path: canonical,
+            _lock: Arc::new(lock),
+        };
+        make_private(&root.path).map_err(failed)?;
+        for directory in [root.volumes(), root.staging(), root.trash()] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(PRIVATE)
+                .create(&directory)
+                .map_err(failed)?;
+            make_private(&directory).map_err(failed)?;
+        }
+        Ok(root)
+    }
+
+    /// The directory itself, absolute and without symbolic links.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// One directory per volume.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.path.join("volumes")
+    }
+
+    /// Volumes in the making.
+    pub(crate) fn staging(&self) -> PathBuf {
+        self.path.join("staging")
+    }
+
+    /// Volumes on their way out.
+    pub(crate) fn trash(&self) -> PathBuf {
+        self.path.join("trash")
+    }
+
+    /// Directories found where a new volume was to be, with data in them that nobody asked to
+    /// delete. Made when it is needed.
+    pub(crate) fn set_aside(&self) -> PathBuf {
+        self.path.join("set-aside")
+    }
+
+    /// The state file.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.join("state.redb")
+    }
+}
+
+enum LockFailure {
+    /// By whom, as far as the lock file tells: ` (process 17)`.
+    Taken(String),
+    Io(io::Error),
+}
+
+fn lock(root: &Path) -> Result<File, LockFailure> {
+    let path = root.join(LOCK);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(LockFailure::Io)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // For the message of whoever comes second; the lock itself is the kernel's.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| write!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            let known = !holder.is_empty() && holder.bytes().all(|byte| byte.is_ascii_digit());
+            Err(LockFailure::Taken(if known {
+                format!(" (process {holder})")
+            } else {
+                String::new()
+            }))
+        }
+        Err(TryLockError::Error(error)) => Err(LockFailure::Io(error)),
+    }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    fs::set_permissions(directory, Permissions::from_mode(PRIVATE))
+}

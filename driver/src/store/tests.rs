@@ -1,0 +1,1 @@
+//! The store on real files: what survives, and what damage does.
