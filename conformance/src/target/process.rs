@@ -74,6 +74,17 @@ impl Plugin {
             .with(&[("socket", &socket), ("work", &work)])
     }
 
+    /// The program's name, without its directory.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let words = self.words();
+        let program = words.first().map(PathBuf::from).unwrap_or_default();
+        program.file_name().map_or_else(
+            || "plugin".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    }
+
     /// The plugin's process ID while it runs.
     pub async fn pid(&self) -> Option<u32> {
         self.child.lock().await.as_ref().and_then(Child::id)
