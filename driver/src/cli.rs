@@ -24,13 +24,13 @@ use crate::{
 pub struct Args {
     /// The kind of storage.
     #[command(subcommand)]
-    pub backend: Backend,
+    pub command: Command,
 }
 
 /// The kinds of storage.
 #[derive(Debug, Clone, Subcommand)]
 #[non_exhaustive]
-pub enum Backend {
+pub enum Command {
     /// Keep volumes as directories of this host.
     Local(LocalArgs),
 }
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
 /// Runs a driver until SIGTERM or SIGINT. Logs and errors go to stderr.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let Backend::Local(args) = &args.backend;
+    let Command::Local(args) = &args.command;
     logging::start(args.log_format, args.log_level);
     match serve(&args.into()) {
         Ok(()) => ExitCode::SUCCESS,
