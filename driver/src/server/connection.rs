@@ -165,7 +165,7 @@ impl AsyncRead for Patient {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         if outcome.is_ready() {
-            
+            this.phase.received();
             return outcome;
         }
         if this.phase.is(HEADER) {
