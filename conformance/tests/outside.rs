@@ -76,7 +76,6 @@ fn junit_keeps_to_the_schema(schema: &str) -> Result<(), Failed> {
         .args([
             "--reference",
             "--hostile=off",
-            rule,
             "--only=sec",
             "--only=glob",
             "--opt",
