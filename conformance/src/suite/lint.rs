@@ -69,6 +69,10 @@ impl Lints {
         let Some(response) = answer.response() else {
             return;
         };
+        // Capabilities need not be served, and whatever says 404 then is no answer to the call.
+        if answer.endpoint() == Endpoint::Capabilities && response.status == 404 {
+            return;
+        }
         for (lint, what) in broken(answer, response, subject) {
             let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
             hits.entry(lint)
