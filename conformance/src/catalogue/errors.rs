@@ -22,7 +22,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker volume inspect {volume}"],
         needs: &[],
         mode: Mode::Closing,
-        follows: &["path.served"],
+        follows: &["path.served", "enc.err-type", "http.keep-alive"],
         run: |cx| Box::pin(told(cx)),
     },
     Case {

@@ -114,7 +114,7 @@ async fn cleanup(cx: &mut Cx) -> CaseResult {
     cx.hang_up();
     let stopped = cx.plugin()?.terminate(STOP).await;
     if stopped == Stopped::NotRunning {
-        cx.start_plugin().await?;
+        start(cx).await?;
         return Err(Halt::skip("the plugin was not running"));
     }
     let gone = vanishes(&socket).await;
@@ -122,14 +122,14 @@ async fn cleanup(cx: &mut Cx) -> CaseResult {
         // Whether the plugin copes with it at its start is for disc.rebind to say.
         remove(&socket);
     }
-    let started = cx.start_plugin().await;
+    let started = start(cx).await;
     ensure(gone, || {
         Finding::new(
             format!("{} is gone after SIGTERM", socket.display()),
             format!("it is still there, and the plugin {stopped}"),
         )
     })?;
-    started.map(drop)
+    started
 }
 
 async fn rebind(cx: &mut Cx) -> CaseResult {
@@ -148,7 +148,7 @@ async fn rebind(cx: &mut Cx) -> CaseResult {
     };
     cx.step(format!("rm {}", socket.display()));
     cx.plugin()?.clear_stale_sockets();
-    let cured = cx.start_plugin().await.is_ok();
+    let cured = start(cx).await.is_ok();
     let expected = format!(
         "the plugin starts after kill -9, with its old {} in the way",
         socket.display()
@@ -235,13 +235,20 @@ async fn socket_activation(cx: &mut Cx) -> CaseResult {
         Err(error) => Err(Halt::skip(format!("{TOOL} could not be started: {error}"))),
     };
     remove(&handed);
-    cx.start_plugin().await?;
+    start(cx).await?;
     ensure(taken?, || {
         Finding::new(
             "a plugin started with LISTEN_FDS=1 answers on the socket that it was handed",
             "it did not, with this command",
         )
     })
+}
+
+/// Starts the plugin for the cases that follow, which find it activated as a daemon leaves it.
+async fn start(cx: &mut Cx) -> CaseResult {
+    cx.start_plugin().await?;
+    cx.activate().await?;
+    Ok(())
 }
 
 /// Whether Activate is answered on a socket that was handed to the plugin. Ends early where the

@@ -1,4 +1,6 @@
 //! The empty body, which dockerd sends whenever it repeats a call after a broken connection.
+//!
+//! Alone, since a plugin that reads an old buffer instead may find another case's call in it.
 
 use crate::protocol::Endpoint;
 use crate::suite::{Case, CaseResult, Cx, Harm, Level, Mode, ensure};
@@ -23,7 +25,7 @@ pub(super) const EMPTY_BODY: Case = Case {
         "docker volume inspect {volume}",
     ],
     needs: &[],
-    mode: Mode::Shared,
+    mode: Mode::Alone,
     follows: &[],
     run: |cx| Box::pin(empty_body(cx)),
 };

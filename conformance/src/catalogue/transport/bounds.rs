@@ -36,7 +36,7 @@ pub(super) const LIMITS: Case = Case {
     docker: &[],
     needs: &[],
     mode: Mode::Alone,
-    follows: &[],
+    follows: &["http.parallel-connections"],
     run: |cx| Box::pin(limits(cx)),
 };
 
