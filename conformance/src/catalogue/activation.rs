@@ -30,11 +30,11 @@ pub(super) const CASES: &[Case] = &[
         needs: &[],
         mode: Mode::Alone,
         follows: &[
-            "act.repeat",
             "http.no-content-type",
             "enc.exactly-200",
             "enc.object",
             "enc.clean-json",
+            "act.repeat",
         ],
         run: |cx| Box::pin(handshake(cx)),
     },
@@ -171,6 +171,7 @@ async fn repeat(cx: &mut Cx) -> CaseResult {
     let (name, first, path) = cx.held_volume().await?;
     let second = cx.id();
     cx.hold(&name, &second).await?;
+    cx.get(&name).await?.step("Get of a volume succeeds")?;
     // Without a view of the file system there is still what the plugin says.
     let token = cx.write_token(&path).await.ok();
     let mounted = cx.is_mounted(&path).unwrap_or(false);
@@ -239,7 +240,8 @@ async fn prompt(cx: &mut Cx) -> CaseResult {
 
 async fn optional(cx: &mut Cx) -> CaseResult {
     // What does not work anyway is no matter of Activate.
-    cx.held_volume().await?;
+    let (known, ..) = cx.held_volume().await?;
+    cx.get(&known).await?.step("Get of a volume succeeds")?;
     cx.restart_plugin().await?;
     let name = cx.name();
     let id = cx.id();

@@ -146,6 +146,7 @@ async fn opts_strings(cx: &mut Cx) -> CaseResult {
 async fn unknown_fields(cx: &mut Cx) -> CaseResult {
     let plain = cx.volume().await?;
     let id = cx.id();
+    cx.get(&plain).await?.step("Get of a volume succeeds")?;
     let serves_path = cx.path(&plain).await?.is_ok();
     let list_works = cx.list().await?.is_ok();
     cx.hold(&plain, &id).await?;
@@ -182,6 +183,8 @@ fn ignored(answer: &Answer) -> CaseResult {
 }
 
 async fn escapes(cx: &mut Cx) -> CaseResult {
+    let plain = cx.volume().await?;
+    cx.get(&plain).await?.step("Get of a volume succeeds")?;
     // Letters of the ordinary alphabet, so that every plugin takes the name.
     let name = cx.name();
     let escaped = escape(&name);

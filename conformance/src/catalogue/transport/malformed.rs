@@ -130,11 +130,10 @@ async fn refused(
     held: &str,
     id: &str,
 ) -> CaseResult {
-    let shown: String = String::from_utf8_lossy(&body)
-        .trim_end()
-        .chars()
-        .take(80)
-        .collect();
+    let mut shown: String = String::from_utf8_lossy(&body).chars().take(120).collect();
+    if shown.len() < body.len() {
+        shown += &format!("… ({} bytes)", body.len());
+    }
     let answer = cx
         .send(endpoint, Request::docker(endpoint.path(), body))
         .await?;
