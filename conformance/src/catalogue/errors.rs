@@ -1,5 +1,170 @@
-//! Errors: how failure is told.
+//! Errors: how failure is told, and that it is survived.
+//!
+//! All but one judge every answer of the run, see [`tour`](super::tour).
 
-use crate::suite::Case;
+use std::time::Duration;
 
-pub(super) const CASES: &[Case] = &[];
+use super::tour;
+use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Lint, Mode, Need, ensure};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "err.told",
+        level: Level::Must,
+        title: "every failure carries a non-empty Err",
+        why: "dockerd shows the user what Err says, and without it the raw body or nothing at all: \
+              `create v1: VolumeDriver.Create: `",
+        harm: Harm::Misled,
+        sources: &[
+            "https://docs.docker.com/engine/extend/plugins_volume/#volumedrivercreate",
+            "moby: pkg/plugins/client.go",
+        ],
+        docker: &["docker volume inspect {volume}"],
+        needs: &[],
+        mode: Mode::Closing,
+        follows: &["path.served", "enc.err-type", "http.keep-alive"],
+        run: |cx| Box::pin(told(cx)),
+    },
+    Case {
+        id: "err.both-channels",
+        level: Level::Should,
+        title: "a failure is told twice: by a status other than 200 and by Err in a JSON body",
+        why: "dockerd understands both; Podman looks at the status alone and takes 200 with an Err \
+              for success, and shows a body that is no JSON as an error of its own",
+        harm: Harm::Misled,
+        sources: &[
+            "https://github.com/containers/podman/blob/main/libpod/plugin/volume_api.go",
+            "https://github.com/docker/go-plugins-helpers/blob/main/sdk/encoder.go",
+            "moby: pkg/plugins/client.go",
+        ],
+        docker: &[],
+        needs: &[],
+        mode: Mode::Closing,
+        follows: &["err.told"],
+        run: |cx| Box::pin(both_channels(cx)),
+    },
+    Case {
+        id: "err.readable",
+        level: Level::Should,
+        title: "an error text is one line that a user can act on, and that of Mount names the volume",
+        why: "the text is all that the user gets: of a Mount dockerd prints `error while mounting \
+              volume '': TEXT`, without the volume's name",
+        harm: Harm::Misled,
+        sources: &[
+            "https://github.com/trajano/docker-volume-plugins/issues/28",
+            "https://github.com/ContainX/docker-volume-netshare/issues/150",
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2: `error while mounting volume '': boom`",
+        ],
+        docker: &["docker run --rm -v {volume}:/data --volume-driver {plugin} busybox true"],
+        needs: &[],
+        mode: Mode::Closing,
+        follows: &["err.told"],
+        run: |cx| Box::pin(readable(cx)),
+    },
+    Case {
+        id: "err.in-time",
+        level: Level::Should,
+        title: "a failure is told before the client gives up",
+        why: "dockerd waits 120 s for Create and Mount, 60 s for other calls, 30 s for every call \
+              of a managed plugin, and then says `context deadline exceeded` in place of the cause",
+        harm: Harm::Hang,
+        sources: &[
+            "moby: daemon/volume/drivers/proxy.go",
+            "https://github.com/moby/moby/issues/37426",
+            "https://github.com/moby/moby/issues/37835",
+        ],
+        docker: &["docker run --rm -v {volume}:/data --volume-driver {plugin} busybox true"],
+        needs: &[Need::StorageFault],
+        mode: Mode::Alone,
+        follows: &[],
+        run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    },
+    Case {
+        id: "err.survive",
+        level: Level::Must,
+        title: "no call ends the plugin's process",
+        why: "dockerd repeats the call, with an empty body, to a plugin that is not there; all other \
+              calls under way are lost, and FUSE mounts that the process served die with it",
+        harm: Harm::NoStart,
+        sources: &[
+            "https://github.com/ceph/ceph-csi/issues/4162",
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2: five attempts in 15 s, the last four \
+             without a body",
+        ],
+        docker: &[],
+        needs: &[Need::Exec],
+        mode: Mode::Closing,
+        follows: &[],
+        run: |cx| Box::pin(survive(cx)),
+    },
+];
+
+async fn told(cx: &mut Cx) -> CaseResult {
+    match tour::lint(cx, Lint::FailureUntold).await? {
+        None => Ok(()),
+        Some(hit) => Err(tour::finding(cx, &hit, "every failure says why in Err").into()),
+    }
+}
+
+async fn both_channels(cx: &mut Cx) -> CaseResult {
+    let expected = "every failure has a status other than 200 and a JSON body";
+    if let Some(hit) = tour::lint(cx, Lint::FailureWith200).await? {
+        return Err(tour::finding(cx, &hit, expected).into());
+    }
+    let Some(hit) = cx.target().lints.first(Lint::FailureUntold) else {
+        return Ok(());
+    };
+    let body = hit.exchange.response.as_ref().map(|r| r.body.as_str());
+    let json = body.is_some_and(|body| serde_json::from_str::<serde_json::Value>(body).is_ok());
+    ensure(json, || tour::finding(cx, &hit, expected))
+}
+
+async fn readable(cx: &mut Cx) -> CaseResult {
+    let expected = "every Err is one line with a cause";
+    if let Some(hit) = tour::lint(cx, Lint::Unreadable).await? {
+        return Err(tour::finding(cx, &hit, expected).into());
+    }
+    let (unknown, id) = (cx.name(), cx.id());
+    let mount = cx.mount(&unknown, &id).await?;
+    // Whether there is a text at all is for err.told to say.
+    let text = mount.response().and_then(|response| {
+        let body: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
+        Some(body.get("Err")?.as_str()?.to_owned())
+    });
+    let text = text.filter(|text| mount.is_refusal() && !text.is_empty());
+    ensure(text.is_none_or(|text| text.contains(&unknown)), || {
+        mount.finding(&format!(
+            "the Err of a failed Mount names the volume, `{unknown}`"
+        ))
+    })
+}
+
+async fn survive(cx: &mut Cx) -> CaseResult {
+    tour::play(cx).await;
+    let expected = "the plugin's process lives through the whole run";
+    if let Some(death) = cx.target().health.deaths().into_iter().next() {
+        let finding = Finding::new(expected, format!("it {}", death.what));
+        // A case of this kind plays every call and has no finding of its own to point at.
+        let own = death.case.starts_with("enc.") || death.case.starts_with("err.");
+        return Err(if own {
+            finding.into()
+        } else {
+            finding.because(death.case).into()
+        });
+    }
+    ensure(lives(cx).await?, || {
+        Finding::new(expected, "it ended while this case made each call once")
+    })
+}
+
+/// Whether the process is there. One that just closed a connection may be about to end.
+async fn lives(cx: &Cx) -> CaseResult<bool> {
+    let plugin = cx.plugin()?;
+    for _ in 0..10 {
+        if !plugin.is_running().await {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(true)
+}

@@ -18,6 +18,7 @@ mod references;
 mod remove;
 mod restart;
 mod secrets;
+mod tour;
 mod transport;
 mod unmount;
 

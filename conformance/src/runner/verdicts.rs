@@ -85,6 +85,10 @@ pub(super) fn settle(
         .map(|r| r.id.clone())
         .collect();
     for (report, case) in reports.iter_mut().zip(cases) {
+        // What a case suspects to be the cause may have turned out well.
+        if report.verdict.is_finding() {
+            report.explained_by.take_if(|id| !findings.contains(id));
+        }
         if report.verdict.is_finding() && report.explained_by.is_none() {
             let cause = case
                 .follows

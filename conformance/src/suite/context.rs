@@ -601,6 +601,35 @@ impl Cx {
     pub fn forgive_trouble(&self) {
         self.ledger.forgive();
     }
+
+    /// Puts an exchange of another case's into this one's transcript: the one that a finding is
+    /// about.
+    pub fn show(&self, exchange: &Exchange) {
+        self.ledger.exchange(exchange.clone());
+    }
+
+    // ---- what raw bytes may have made --------------------------------------------------------
+
+    /// Tells the runner that a volume called `name` may have come into being.
+    pub fn may_exist(&self, name: &str) {
+        self.ledger.created(name);
+    }
+
+    /// Tells the runner that `id` may hold the volume `name`.
+    pub fn may_hold(&self, name: &str, id: &str) {
+        self.ledger.mounted(name, id);
+    }
+
+    /// Sends a Create of `name` that the case wrote itself, after `--prepare`. What comes back is
+    /// not held against the rules for well-formed calls.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_raw(&mut self, name: &str, request: Request) -> CaseResult<Answer> {
+        self.prepare(name).await?;
+        self.ledger.created(name);
+        self.send(Endpoint::Create, request).await
+    }
 }
 
 /// Whether the runner may do what only root may.

@@ -69,6 +69,10 @@ impl Lints {
         let Some(response) = answer.response() else {
             return;
         };
+        // Capabilities need not be served, and whatever says 404 then is no answer to the call.
+        if answer.endpoint() == Endpoint::Capabilities && response.status == 404 {
+            return;
+        }
         for (lint, what) in broken(answer, response, subject) {
             let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
             hits.entry(lint)
@@ -96,7 +100,10 @@ impl Lints {
 /// The rules that `response` breaks, each with what is wrong.
 fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(Lint, String)> {
     let mut found = Vec::new();
-    let body = excerpt(&response.text());
+    let body = match excerpt(&response.text()) {
+        _ if response.body.is_empty() => "an empty body".to_owned(),
+        body => body,
+    };
     let status = response.status;
     let ok = status == 200;
 
@@ -111,11 +118,6 @@ fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(L
     if (200..300).contains(&status) && !ok {
         found.push((Lint::OtherSuccess, format!("status {status}")));
     }
-    if !response.header("Content-Type").is_some_and(is_json_type) {
-        let shown = response.header("Content-Type").unwrap_or("none");
-        found.push((Lint::ContentType, format!("Content-Type: {shown}")));
-    }
-
     let text = response
         .body
         .strip_prefix(b"\xef\xbb\xbf")
@@ -128,6 +130,11 @@ fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(L
     }
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<Value>();
     let value = values.next().and_then(Result::ok);
+    // What is no JSON says so rightly.
+    if value.is_some() && !response.header("Content-Type").is_some_and(is_json_type) {
+        let shown = response.header("Content-Type").unwrap_or("none");
+        found.push((Lint::ContentType, format!("Content-Type: {shown}")));
+    }
     let end = values.byte_offset();
     let tail = text.get(end..).unwrap_or_default();
     if value.is_some() && !tail.iter().all(u8::is_ascii_whitespace) {
@@ -143,7 +150,11 @@ fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(L
         found.push((Lint::NotAnObject, format!("200 with {body}")));
     }
     // dockerd reads `Err` of a successful Activate not at all.
-    let err = map.and_then(|map| map.get("Err"));
+    // How it is spelt has a rule of its own.
+    let err = map.and_then(|map| {
+        let any_case = || map.iter().find(|(key, _)| key.eq_ignore_ascii_case("Err"));
+        map.get("Err").or_else(|| any_case().map(|(_, err)| err))
+    });
     if let Some(err) = err
         && !matches!(err, Value::String(_) | Value::Null)
     {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub struct Plugin {
     address: Address,
     child: tokio::sync::Mutex<Option<Child>>,
     output: Arc<Mutex<VecDeque<u8>>>,
+    clears_socket: AtomicBool,
 }
 
 /// How a plugin ended.
@@ -61,7 +63,16 @@ impl Plugin {
             address,
             child: tokio::sync::Mutex::new(None),
             output: Arc::default(),
+            clears_socket: AtomicBool::new(false),
         }
+    }
+
+    /// From now on a socket that a killed plugin left behind is removed before each start.
+    ///
+    /// For a plugin that cannot start otherwise: that is one finding, and no reason to say nothing
+    /// of all other rules.
+    pub fn clear_stale_sockets(&self) {
+        self.clears_socket.store(true, Ordering::Relaxed);
     }
 
     /// The words of the command as they are run.
@@ -137,6 +148,10 @@ impl Plugin {
         let words = self.words();
         let (program, arguments) = words.split_first().ok_or("--exec is empty")?;
         let mut slot = self.child.lock().await;
+        if self.clears_socket.load(Ordering::Relaxed) {
+            // If there is none, all the better.
+            let _ = std::fs::remove_file(&self.launch.socket);
+        }
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())

@@ -19,6 +19,7 @@ pub struct Connection {
     stream: Stream,
     buffer: Vec<u8>,
     ended: bool,
+    last_said: bool,
     answers: usize,
 }
 
@@ -39,6 +40,7 @@ impl Connection {
             stream,
             buffer: Vec::new(),
             ended: false,
+            last_said: false,
             answers: 0,
         })
     }
@@ -53,6 +55,13 @@ impl Connection {
     #[must_use]
     pub const fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// Whether the last answer said that no other will follow on this connection: `Connection:
+    /// close`, HTTP/1.0 without `keep-alive`, or a body that only the end of the connection ends.
+    #[must_use]
+    pub const fn last_said(&self) -> bool {
+        self.last_said
     }
 
     /// Writes `bytes` as they are.
@@ -140,6 +149,7 @@ impl Connection {
         Ok(match parse(&self.buffer, self.ended)? {
             Parsed::Partial => None,
             Parsed::Whole(response, used) => {
+                self.last_said = self.ended || says_last(&self.buffer, &response);
                 self.buffer.drain(..used);
                 self.answers += 1;
                 Some(response)
@@ -164,4 +174,15 @@ impl Connection {
             Ok(Err(error)) => Err(WireError::Io(error)),
         }
     }
+}
+
+/// Whether an answer that starts `bytes` says that the connection ends with it.
+fn says_last(bytes: &[u8], response: &Response) -> bool {
+    let connection = response.header("Connection").unwrap_or_default();
+    let says = |word: &str| {
+        connection
+            .split(',')
+            .any(|part| part.trim().eq_ignore_ascii_case(word))
+    };
+    says("close") || (bytes.starts_with(b"HTTP/1.0") && !says("keep-alive"))
 }
