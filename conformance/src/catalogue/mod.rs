@@ -13,6 +13,7 @@ mod list;
 mod managed;
 mod mount;
 mod names;
+mod observed;
 mod path;
 mod references;
 mod remove;
@@ -20,6 +21,7 @@ mod restart;
 mod secrets;
 mod transport;
 mod unmount;
+mod volume_steps;
 
 use crate::suite::Case;
 
