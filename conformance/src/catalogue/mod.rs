@@ -13,6 +13,7 @@ mod list;
 mod managed;
 mod mount;
 mod names;
+mod observed;
 mod path;
 mod references;
 mod remove;
@@ -21,6 +22,7 @@ mod secrets;
 mod tour;
 mod transport;
 mod unmount;
+mod volume_steps;
 
 use crate::suite::Case;
 

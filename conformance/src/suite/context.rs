@@ -450,13 +450,25 @@ impl Cx {
         }
         match self.target.files.is_directory(mountpoint.to_owned()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Halt::Setup(
-                Endpoint::Mount,
-                Box::new(Finding::new(
-                    "Mount names a directory that exists",
-                    format!("{} is no directory here", mountpoint.display()),
-                )),
-            )),
+            Ok(false) => {
+                // What is absolute and not there may be there for the plugin alone.
+                let hidden = mountpoint.is_absolute() && !mountpoint.exists();
+                let explained = if hidden {
+                    "mount.visible"
+                } else {
+                    "mount.usable"
+                };
+                Err(Halt::Setup(
+                    Endpoint::Mount,
+                    Box::new(
+                        Finding::new(
+                            "Mount names a directory that exists",
+                            format!("{} is no directory here", mountpoint.display()),
+                        )
+                        .because(explained),
+                    ),
+                ))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(Halt::skip(format!(
                     "{} cannot be looked into without root",
@@ -479,6 +491,11 @@ impl Cx {
     /// [`Halt::Skip`] when nothing can be seen from here or without root, else [`Halt::Setup`].
     pub async fn write_token(&mut self, mountpoint: &Path) -> CaseResult<Token> {
         self.see(mountpoint).await?;
+        if self.target.asks_read_only() {
+            return Err(Halt::skip(
+                "the volumes are read-only, as the options given with --opt ask",
+            ));
+        }
         let token = Token {
             file: format!("volplug-{}", self.names.hex(8)).into(),
             content: self.names.hex(32),
@@ -500,10 +517,13 @@ impl Cx {
             }
             Err(error) => Err(Halt::Setup(
                 Endpoint::Mount,
-                Box::new(Finding::new(
-                    "a file can be written into a mounted volume",
-                    format!("{}: {error}", path.display()),
-                )),
+                Box::new(
+                    Finding::new(
+                        "a file can be written into a mounted volume",
+                        format!("{}: {error}", path.display()),
+                    )
+                    .because("mount.writable"),
+                ),
             )),
         }
     }
@@ -595,6 +615,16 @@ impl Cx {
     /// Keeps a remark that changes no verdict.
     pub fn note(&self, what: impl Into<String>) {
         self.ledger.note(what);
+    }
+
+    /// Makes known that a volume may exist which was asked for in raw bytes, so that it is removed.
+    pub fn may_exist(&self, name: &str) {
+        self.ledger.created(name);
+    }
+
+    /// Makes known that a hold may have been taken by raw bytes, so that it is released.
+    pub fn may_hold(&self, name: &str, id: &str) {
+        self.ledger.mounted(name, id);
     }
 
     /// Tells the runner that calls which went unanswered in this case were the case's own doing.
