@@ -1,6 +1,7 @@
 //! The catalogue: every rule, one file per section.
 
 mod activation;
+mod canary;
 mod capabilities;
 mod concurrency;
 mod create;
@@ -14,6 +15,7 @@ mod managed;
 mod mount;
 mod names;
 mod path;
+mod plugin_files;
 mod references;
 mod remove;
 mod restart;
