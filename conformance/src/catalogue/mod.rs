@@ -1,6 +1,7 @@
 //! The catalogue: every rule, one file per section.
 
 mod activation;
+mod canary;
 mod capabilities;
 mod concurrency;
 mod create;
@@ -15,6 +16,7 @@ mod mount;
 mod names;
 mod observed;
 mod path;
+mod plugin_files;
 mod references;
 mod remove;
 mod restart;

@@ -424,7 +424,12 @@ impl Cx {
         });
     }
 
-    async fn prepare(&self, name: &str) -> CaseResult {
+    /// Runs the user's `--prepare` for a volume unless that was done; every Create does so itself.
+    /// Cases that send several Creates of one name at once call it before.
+    ///
+    /// # Errors
+    /// [`Halt::Harness`] when the command fails.
+    pub async fn prepare(&self, name: &str) -> CaseResult {
         if let Some(command) = &self.target.prepare
             && !self.ledger.is_prepared(name)
         {
