@@ -622,16 +622,6 @@ impl Cx {
         self.ledger.note(what);
     }
 
-    /// Makes known that a volume may exist which was asked for in raw bytes, so that it is removed.
-    pub fn may_exist(&self, name: &str) {
-        self.ledger.created(name);
-    }
-
-    /// Makes known that a hold may have been taken by raw bytes, so that it is released.
-    pub fn may_hold(&self, name: &str, id: &str) {
-        self.ledger.mounted(name, id);
-    }
-
     /// Tells the runner that calls which went unanswered in this case were the case's own doing.
     pub fn forgive_trouble(&self) {
         self.ledger.forgive();
