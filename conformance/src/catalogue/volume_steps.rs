@@ -126,10 +126,7 @@ pub(super) async fn kernel_mount(cx: &Cx, path: &Path) -> CaseResult<Option<Path
 pub(super) async fn need_kernel_mount(cx: &Cx, path: &Path) -> CaseResult<PathBuf> {
     cx.see(path).await?;
     kernel_mount(cx, path).await?.ok_or_else(|| {
-        Halt::skip(format!(
-            "{} is a plain directory and no mount of its own",
-            path.display()
-        ))
+        Halt::skip("its mountpoints are plain directories, not mounts in the kernel")
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::protocol::Endpoint;
 use crate::report::{CaseReport, Verdict, reproduce};
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Finding, Halt, Level};
@@ -87,6 +88,10 @@ pub(super) fn settle(
         .filter(|r| r.verdict.is_finding())
         .map(|r| r.id.clone())
         .collect();
+    let causes: BTreeMap<String, Option<String>> = reports
+        .iter()
+        .map(|report| (report.id.clone(), cause_of(report)))
+        .collect();
     for (report, case) in reports.iter_mut().zip(cases) {
         if report.verdict.is_finding() {
             // What a case suspected counts only if it was found.
@@ -100,10 +105,40 @@ pub(super) fn settle(
                 .follows
                 .iter()
                 .find(|id| findings.iter().any(|found| found == *id));
-            report.explained_by = cause.map(|id| (*id).to_owned());
+            report.explained_by = cause
+                .map(|id| (*id).to_owned())
+                .or_else(|| broken_call(report, &causes));
         }
     }
     reports
+}
+
+/// Sections whose cases judge what calls do. The others judge how they are made and answered, and
+/// explain rather than are explained.
+const ABOUT_CALLS: [&str; 12] = [
+    "create", "get", "list", "path", "mount", "unmount", "remove", "ref", "conc", "restart", "sec",
+    "secret",
+];
+
+/// What stands behind a finding, or behind a case that could not be judged: itself, or its cause.
+fn cause_of(report: &CaseReport) -> Option<String> {
+    match report.verdict {
+        Verdict::Failed | Verdict::Warned => Some(report.id.clone()),
+        Verdict::Skipped => report.explained_by.clone(),
+        Verdict::Passed => None,
+    }
+}
+
+/// The case that explains a finding which came to light in a call that does not even work in its
+/// plainest form.
+fn broken_call(report: &CaseReport, causes: &BTreeMap<String, Option<String>>) -> Option<String> {
+    if !ABOUT_CALLS.contains(&report.section.as_str()) {
+        return None;
+    }
+    let endpoint = Endpoint::from_path(&report.transcript.last()?.request.path)?;
+    let base = endpoint.base_case();
+    let cause = causes.get(base)?.clone()?;
+    (base != report.id && cause != report.id).then_some(cause)
 }
 
 fn report(
