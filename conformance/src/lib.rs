@@ -8,6 +8,7 @@
 //! [`catalogue`] against a [`target`], cases are made of the pieces in [`suite`], which speak the
 //! [`protocol`] over raw connections of [`wire`], and [`report`] tells what was found.
 
+pub mod bench;
 pub mod catalogue;
 pub mod cli;
 pub mod exit;

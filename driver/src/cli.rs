@@ -24,13 +24,13 @@ use crate::{
 pub struct Args {
     /// The kind of storage.
     #[command(subcommand)]
-    pub backend: Backend,
+    pub command: Command,
 }
 
 /// The kinds of storage.
 #[derive(Debug, Clone, Subcommand)]
 #[non_exhaustive]
-pub enum Backend {
+pub enum Command {
     /// Keep volumes as directories of this host.
     Local(LocalArgs),
 }
@@ -44,9 +44,14 @@ pub struct LocalArgs {
     #[arg(long, value_name = "PATH", env = "VOLPLUG_SOCKET")]
     pub socket: Option<PathBuf>,
 
-    /// Listen on this TCP address, loopback only
+    /// Listen on this TCP address; a loopback address, unless --allow-plain-tcp is given
     #[arg(long, value_name = "ADDR", env = "VOLPLUG_TCP")]
     pub tcp: Option<SocketAddr>,
+
+    /// Serve TCP on any address, without encryption or passwords: whoever can connect can mount
+    /// and delete volumes
+    #[arg(long, env = "VOLPLUG_ALLOW_PLAIN_TCP", value_parser = FalseyValueParser::new())]
+    pub allow_plain_tcp: bool,
 
     /// Where volumes and state are kept
     #[arg(
@@ -104,6 +109,7 @@ impl From<&LocalArgs> for LocalConfig {
             config.socket = None;
         }
         config.tcp = args.tcp;
+        config.allow_plain_tcp = args.allow_plain_tcp;
         config.scope = match args.scope {
             ScopeArg::Local => Scope::Local,
             ScopeArg::Global => Scope::Global,
@@ -126,7 +132,7 @@ pub fn main() -> ExitCode {
 /// Runs a driver until SIGTERM or SIGINT. Logs and errors go to stderr.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let Backend::Local(args) = &args.backend;
+    let Command::Local(args) = &args.command;
     logging::start(args.log_format, args.log_level);
     match serve(&args.into()) {
         Ok(()) => ExitCode::SUCCESS,

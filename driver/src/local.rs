@@ -24,8 +24,10 @@ use crate::{
 pub struct LocalConfig {
     /// The unix socket to listen on, if any.
     pub socket: Option<PathBuf>,
-    /// The TCP address to listen on, if any. Loopback only.
+    /// The TCP address to listen on, if any: a loopback address, unless others are allowed.
     pub tcp: Option<SocketAddr>,
+    /// Let everybody who reaches the TCP address mount and delete volumes.
+    pub allow_plain_tcp: bool,
     /// Everything is kept below this directory.
     pub data_root: PathBuf,
     /// What the driver says who sees its volumes.
@@ -45,6 +47,7 @@ impl LocalConfig {
         Self {
             socket: Some(socket.into()),
             tcp: None,
+            allow_plain_tcp: false,
             data_root: data_root.into(),
             scope: Scope::default(),
             limits: Limits::default(),
@@ -73,7 +76,11 @@ impl LocalDriver {
             listeners.push(Listener::unix(path)?);
         }
         if let Some(address) = config.tcp {
-            listeners.push(Listener::tcp_loopback(address)?);
+            listeners.push(if config.allow_plain_tcp {
+                Listener::tcp_open_to_everybody(address)?
+            } else {
+                Listener::tcp_loopback(address)?
+            });
         }
         Ok(Self {
             server: Server::new(keeper).limits(config.limits),

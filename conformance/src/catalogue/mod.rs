@@ -1,6 +1,7 @@
 //! The catalogue: every rule, one file per section.
 
 mod activation;
+mod canary;
 mod capabilities;
 mod concurrency;
 mod create;
@@ -13,7 +14,9 @@ mod list;
 mod managed;
 mod mount;
 mod names;
+mod observed;
 mod path;
+mod plugin_files;
 mod references;
 mod remove;
 mod restart;
@@ -21,6 +24,7 @@ mod secrets;
 mod tour;
 mod transport;
 mod unmount;
+mod volume_steps;
 
 use crate::suite::Case;
 

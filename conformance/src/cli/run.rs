@@ -137,10 +137,11 @@ impl Setup {
             };
             Plugin::new(launch, address.clone())
         });
-        let driver = match (&args.plugin, args.reference) {
+        let driver = match (&args.plugin, &plugin) {
             (Some(name), _) => name.clone(),
-            (None, true) => "volplug".to_owned(),
-            (None, false) => address::driver_name(&address),
+            (None, _) if args.reference => "volplug".to_owned(),
+            (None, Some(plugin)) => plugin.program(),
+            (None, None) => address::driver_name(&address),
         };
         let target = Target {
             files: files(args, &address),

@@ -1,6 +1,7 @@
 //! The shortest way to see a finding again: docker commands and curl lines.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Exchange};
@@ -25,34 +26,56 @@ pub struct Reproduce {
 /// The commands for a case, from what it did.
 #[must_use]
 pub fn reproduce(case: &Case, record: &Record, target: &Target) -> Reproduce {
-    let volume = record
-        .exchanges
-        .iter()
-        .find_map(volume_of)
-        .unwrap_or_else(|| "v1".to_owned());
     let docker = case
         .docker
         .iter()
-        .map(|line| {
-            line.replace("{plugin}", &target.driver)
-                .replace("{volume}", &quoted(&volume))
-        })
+        .map(|line| docker_line(line, target))
         .collect();
+    let aliases = Aliases::of(record, target);
     let mut curl: Vec<String> = Vec::new();
     for exchange in &record.exchanges {
-        curl.extend(exchange.before.iter().map(|step| format!("# {step}")));
-        let line = line(exchange, target);
+        curl.extend(
+            exchange
+                .before
+                .iter()
+                .map(|step| aliases.apply(&format!("# {step}"))),
+        );
+        let line = aliases.apply(&line(exchange, target));
         if curl.last() != Some(&line) {
             curl.push(line);
         }
     }
-    curl.extend(record.steps.iter().map(|step| format!("# {step}")));
+    curl.extend(
+        record
+            .steps
+            .iter()
+            .map(|step| aliases.apply(&format!("# {step}"))),
+    );
     let over = curl.len().saturating_sub(LINES);
     if over > 0 {
         curl.drain(..over);
         curl.insert(0, format!("# … {over} lines before these"));
     }
     Reproduce { docker, curl }
+}
+
+/// A docker command with the plugin's name and the user's options in it.
+fn docker_line(line: &str, target: &Target) -> String {
+    let mut create = "volume create -d {plugin}".to_owned();
+    for (key, value) in &target.opts {
+        let shown = if target.secrets().contains(value) {
+            "***"
+        } else {
+            value
+        };
+        create += &format!(
+            " -o {}",
+            quoted(&format!("{key}={}", shown.replace("{volume}", "v1")))
+        );
+    }
+    line.replace("volume create -d {plugin}", &create)
+        .replace("{plugin}", &target.driver)
+        .replace("{volume}", "v1")
 }
 
 /// One exchange as a curl line.
@@ -90,10 +113,49 @@ fn line(exchange: &Exchange, target: &Target) -> String {
     words.join(" ")
 }
 
-/// The volume that an exchange is about.
-fn volume_of(exchange: &Exchange) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_str(&exchange.request.body).ok()?;
-    Some(body.get("Name")?.as_str()?.to_owned())
+/// Short names for the run's own volumes and mount IDs: `v1` and `id1` show the same thing, and a
+/// person can type them.
+struct Aliases(Vec<(String, String)>);
+
+impl Aliases {
+    fn of(record: &Record, target: &Target) -> Self {
+        let (mut volumes, mut ids) = (Vec::new(), Vec::new());
+        for exchange in &record.exchanges {
+            let body: Value = serde_json::from_str(&exchange.request.body).unwrap_or_default();
+            let field = |name| body.get(name).and_then(Value::as_str).map(str::to_owned);
+            if let Some(name) = field("Name").filter(|name| target.naming.is_own(name))
+                && !volumes.contains(&name)
+            {
+                volumes.push(name);
+            }
+            if let Some(id) = field("ID").filter(|id| is_engine_id(id))
+                && !ids.contains(&id)
+            {
+                ids.push(id);
+            }
+        }
+        let number = |prefix: &'static str, texts: Vec<String>| {
+            texts
+                .into_iter()
+                .enumerate()
+                .map(move |(at, text)| (text, format!("{prefix}{}", at + 1)))
+        };
+        let mut all: Vec<_> = number("v", volumes).chain(number("id", ids)).collect();
+        // The longest first: one name may be the start of another.
+        all.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        Self(all)
+    }
+
+    fn apply(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (long, short)| {
+            text.replace(long, short)
+        })
+    }
+}
+
+/// Whether an ID has the form of dockerd's own.
+fn is_engine_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn quoted(text: &str) -> String {

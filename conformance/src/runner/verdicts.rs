@@ -70,8 +70,11 @@ pub(super) fn settle(
         let Some(report) = reports.get_mut(at) else {
             continue;
         };
-        let base = endpoint.base_case();
-        if broken.contains_key(base) && report.id != base {
+        // A step may know a better reason than that its call does not work.
+        let known = report.explained_by.clone();
+        let bases = known.as_deref().into_iter().chain([endpoint.base_case()]);
+        let cause = bases.into_iter().find(|base| broken.contains_key(*base));
+        if let Some(base) = cause.filter(|base| report.id != *base) {
             report.verdict = Verdict::Skipped;
             report.reason = Some(format!(
                 "not judged: it needs {endpoint}, which does not work ({base})"
@@ -85,9 +88,12 @@ pub(super) fn settle(
         .map(|r| r.id.clone())
         .collect();
     for (report, case) in reports.iter_mut().zip(cases) {
-        // What a case suspects to be the cause may have turned out well.
         if report.verdict.is_finding() {
-            report.explained_by.take_if(|id| !findings.contains(id));
+            // What a case suspected counts only if it was found.
+            report.explained_by = report
+                .explained_by
+                .take()
+                .filter(|id| *id != case.id && findings.contains(id));
         }
         if report.verdict.is_finding() && report.explained_by.is_none() {
             let cause = case

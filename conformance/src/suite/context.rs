@@ -424,7 +424,12 @@ impl Cx {
         });
     }
 
-    async fn prepare(&self, name: &str) -> CaseResult {
+    /// Runs the user's `--prepare` for a volume unless that was done; every Create does so itself.
+    /// Cases that send several Creates of one name at once call it before.
+    ///
+    /// # Errors
+    /// [`Halt::Harness`] when the command fails.
+    pub async fn prepare(&self, name: &str) -> CaseResult {
         if let Some(command) = &self.target.prepare
             && !self.ledger.is_prepared(name)
         {
@@ -450,13 +455,25 @@ impl Cx {
         }
         match self.target.files.is_directory(mountpoint.to_owned()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Halt::Setup(
-                Endpoint::Mount,
-                Box::new(Finding::new(
-                    "Mount names a directory that exists",
-                    format!("{} is no directory here", mountpoint.display()),
-                )),
-            )),
+            Ok(false) => {
+                // What is absolute and not there may be there for the plugin alone.
+                let hidden = mountpoint.is_absolute() && !mountpoint.exists();
+                let explained = if hidden {
+                    "mount.visible"
+                } else {
+                    "mount.usable"
+                };
+                Err(Halt::Setup(
+                    Endpoint::Mount,
+                    Box::new(
+                        Finding::new(
+                            "Mount names a directory that exists",
+                            format!("{} is no directory here", mountpoint.display()),
+                        )
+                        .because(explained),
+                    ),
+                ))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Err(Halt::skip(format!(
                     "{} cannot be looked into without root",
@@ -479,6 +496,11 @@ impl Cx {
     /// [`Halt::Skip`] when nothing can be seen from here or without root, else [`Halt::Setup`].
     pub async fn write_token(&mut self, mountpoint: &Path) -> CaseResult<Token> {
         self.see(mountpoint).await?;
+        if self.target.asks_read_only() {
+            return Err(Halt::skip(
+                "the volumes are read-only, as the options given with --opt ask",
+            ));
+        }
         let token = Token {
             file: format!("volplug-{}", self.names.hex(8)).into(),
             content: self.names.hex(32),
@@ -500,10 +522,13 @@ impl Cx {
             }
             Err(error) => Err(Halt::Setup(
                 Endpoint::Mount,
-                Box::new(Finding::new(
-                    "a file can be written into a mounted volume",
-                    format!("{}: {error}", path.display()),
-                )),
+                Box::new(
+                    Finding::new(
+                        "a file can be written into a mounted volume",
+                        format!("{}: {error}", path.display()),
+                    )
+                    .because("mount.writable"),
+                ),
             )),
         }
     }

@@ -19,8 +19,10 @@ pub struct Naming {
     alphabet: Vec<char>,
     prefix: String,
     seed: u64,
-    /// Names that may not be used: volumes that the plugin had before the run, names given out.
+    /// Names that may not be used: volumes that the plugin had before the run.
     taken: Mutex<HashSet<String>>,
+    /// Names given out.
+    made: Mutex<HashSet<String>>,
 }
 
 impl Naming {
@@ -49,7 +51,8 @@ impl Naming {
             alphabet,
             prefix,
             seed,
-            taken: Mutex::new(HashSet::new()),
+            taken: Mutex::default(),
+            made: Mutex::default(),
         })
     }
 
@@ -59,6 +62,15 @@ impl Naming {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned());
+    }
+
+    /// Whether `name` was given out by this run.
+    #[must_use]
+    pub fn is_own(&self, name: &str) -> bool {
+        self.made
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(name)
     }
 
     /// The names and IDs of one case.
@@ -117,12 +129,17 @@ impl NameMaker {
             self.made += 1;
             let readable = format!("{}-{}-{}", self.naming.prefix, self.case, self.made);
             let name = self.naming.spell(&readable, &mut self.rng);
-            let mut taken = self
+            let taken = self
                 .naming
                 .taken
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            if taken.insert(name.clone()) {
+            let mut made = self
+                .naming
+                .made
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if !taken.contains(&name) && made.insert(name.clone()) {
                 return name;
             }
         }

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn addresses_are_read_or_refused_with_a_way_out() {
-        let parse = |text| parse(text, &TlsFiles::default());
+        let parse = |text: &str| parse(text, &TlsFiles::default());
         assert!(matches!(parse("/run/x.sock"), Ok(Address::Unix(_))));
         assert!(matches!(parse("unix:///run/x.sock"), Ok(Address::Unix(_))));
         assert!(

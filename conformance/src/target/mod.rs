@@ -17,7 +17,7 @@ pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
-pub use mounts::{MountEntry, mounts};
+pub use mounts::{MountEntry, mounts, mounts_of};
 pub use process::{Launch, Plugin, Stopped};
 
 use crate::suite::{Lints, Naming};
@@ -69,6 +69,19 @@ impl Target {
             })
             .map(|(_, value)| value.clone())
             .collect()
+    }
+
+    /// Whether the user's options make volumes read-only: `ro=true`, or `ro` among mount options.
+    #[must_use]
+    pub fn asks_read_only(&self) -> bool {
+        let says_so = |word: &str| {
+            let word = word.trim().to_ascii_lowercase().replace(['-', '_'], "");
+            matches!(word.as_str(), "ro" | "readonly")
+        };
+        self.opts.iter().any(|(key, value)| {
+            let denied = matches!(value.as_str(), "false" | "0" | "no" | "off");
+            (says_so(key) && !denied) || value.split(',').any(says_so)
+        })
     }
 }
 

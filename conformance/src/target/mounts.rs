@@ -28,7 +28,19 @@ pub struct MountEntry {
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn mounts() -> io::Result<Vec<MountEntry>> {
-    let table = std::fs::read("/proc/self/mountinfo")?;
+    table("/proc/self/mountinfo".as_ref())
+}
+
+/// All mounts of the mount namespace that the process `pid` is in.
+///
+/// # Errors
+/// When its table cannot be read: it has ended, or belongs to somebody else.
+pub fn mounts_of(pid: i32) -> io::Result<Vec<MountEntry>> {
+    table(format!("/proc/{pid}/mountinfo").as_ref())
+}
+
+fn table(path: &Path) -> io::Result<Vec<MountEntry>> {
+    let table = std::fs::read(path)?;
     Ok(table
         .split(|byte| *byte == b'\n')
         .filter_map(parse)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +85,23 @@ impl Plugin {
             .with(&[("socket", &socket), ("work", &work)])
     }
 
+    /// The program's name, without its directory.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let words = self.words();
+        let program = words.first().map(PathBuf::from).unwrap_or_default();
+        program.file_name().map_or_else(
+            || "plugin".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    }
+
+    /// The directory that is the plugin's own for the run, `{work}` of its command.
+    #[must_use]
+    pub fn work(&self) -> &Path {
+        &self.launch.work
+    }
+
     /// The plugin's process ID while it runs.
     pub async fn pid(&self) -> Option<u32> {
         self.child.lock().await.as_ref().and_then(Child::id)
@@ -103,8 +120,16 @@ impl Plugin {
     /// # Errors
     /// A sentence when the program cannot be run, ends, or does not listen in time.
     pub async fn start(&self) -> Result<Duration, String> {
+        self.start_with_env(&[]).await
+    }
+
+    /// Starts the plugin once with more environment variables than it usually has.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with_env(&self, variables: &[(&str, &str)]) -> Result<Duration, String> {
         let begun = Instant::now();
-        self.spawn().await?;
+        self.spawn_with_env(variables).await?;
         let limit = self.launch.start_limit;
         loop {
             if Connection::open(&self.address, limit).await.is_ok() {
@@ -134,6 +159,10 @@ impl Plugin {
     /// # Errors
     /// A sentence when the program cannot be run.
     pub async fn spawn(&self) -> Result<(), String> {
+        self.spawn_with_env(&[]).await
+    }
+
+    async fn spawn_with_env(&self, variables: &[(&str, &str)]) -> Result<(), String> {
         let words = self.words();
         let (program, arguments) = words.split_first().ok_or("--exec is empty")?;
         let mut slot = self.child.lock().await;
@@ -143,6 +172,7 @@ impl Plugin {
         }
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

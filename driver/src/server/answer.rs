@@ -12,11 +12,11 @@ use hyper::{
     Response, StatusCode,
     header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::Error as _};
 
 use super::endpoint::Endpoint;
 use crate::{
-    error::{Error, ErrorKind},
+    error::Error,
     types::{Capabilities, Volume},
 };
 
@@ -48,11 +48,11 @@ struct Success<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     capabilities: Option<Scoped<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mountpoint: Option<&'a str>,
+    mountpoint: Option<Mountpoint<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    volumes: Option<Vec<Shown<'a>>>,
+    volumes: Option<Shelf<'a>>,
     err: &'a str,
 }
 
@@ -66,12 +66,52 @@ struct Scoped<'a> {
 #[serde(rename_all = "PascalCase")]
 struct Shown<'a> {
     name: &'a str,
-    mountpoint: &'a str,
+    mountpoint: Mountpoint<'a>,
     // dockerd takes anything but RFC 3339 for "no such volume", so absent rather than empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     created_at: Option<jiff::Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'a serde_json::Map<String, serde_json::Value>>,
+}
+
+impl<'a> From<&'a Volume> for Shown<'a> {
+    fn from(volume: &'a Volume) -> Self {
+        Self {
+            name: &volume.name,
+            mountpoint: Mountpoint(volume.mountpoint.as_deref()),
+            created_at: volume.created_at,
+            status: (!volume.status.is_empty()).then_some(&volume.status),
+        }
+    }
+}
+
+/// Volumes written one after the other: with a hundred thousand, a list of what is to be written
+/// would take more memory than the answer.
+struct Shelf<'a>(&'a [Volume]);
+
+impl Serialize for Shelf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Shown::from))
+    }
+}
+
+/// A mountpoint that Docker can use, or the empty text. An empty or relative one from a driver is
+/// a failure: dockerd would take it as it is, and the container would find its own OCI bundle
+/// mounted, writable.
+struct Mountpoint<'a>(Option<&'a Path>);
+
+impl Serialize for Mountpoint<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_str(""),
+            Some(path) => match path.to_str() {
+                Some(text) if path.is_absolute() => serializer.serialize_str(text),
+                _ => Err(S::Error::custom(format_args!(
+                    "the driver's mountpoint {path:?} is not an absolute path in UTF-8"
+                ))),
+            },
+        }
+    }
 }
 
 impl Answer {
@@ -95,35 +135,26 @@ impl Answer {
         Self::success(&Success::default())
     }
 
-    /// Path; Mount after [`mountpoint`] had a look at it.
+    /// Mount and Path.
     pub(super) fn path(path: Option<&Path>) -> Self {
-        match path.map(mountpoint).transpose() {
-            Ok(path) => Self::success(&Success {
-                mountpoint: Some(path.unwrap_or_default()),
-                ..Success::default()
-            }),
-            Err(error) => Self::error(&error),
-        }
+        Self::success(&Success {
+            mountpoint: Some(Mountpoint(path)),
+            ..Success::default()
+        })
     }
 
     pub(super) fn volume(volume: &Volume) -> Self {
-        match shown(volume) {
-            Ok(volume) => Self::success(&Success {
-                volume: Some(volume),
-                ..Success::default()
-            }),
-            Err(error) => Self::error(&error),
-        }
+        Self::success(&Success {
+            volume: Some(volume.into()),
+            ..Success::default()
+        })
     }
 
     pub(super) fn volumes(volumes: &[Volume]) -> Self {
-        match volumes.iter().map(shown).collect() {
-            Ok(volumes) => Self::success(&Success {
-                volumes: Some(volumes),
-                ..Success::default()
-            }),
-            Err(error) => Self::error(&error),
-        }
+        Self::success(&Success {
+            volumes: Some(Shelf(volumes)),
+            ..Success::default()
+        })
     }
 
     /// A failure of the driver.
@@ -167,11 +198,11 @@ impl Answer {
     fn json(fields: &impl Serialize) -> Self {
         let (status, body) = match serde_json::to_vec(fields) {
             Ok(body) => (StatusCode::OK, body),
-            // Cannot happen with these types; said rather than panicked about.
-            Err(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                br#"{"Err":"cannot write the answer"}"#.to_vec(),
-            ),
+            // What fails is a mountpoint that Docker could not use.
+            Err(error) => {
+                let failure = serde_json::json!({ "Err": error.to_string() }).to_string();
+                (StatusCode::INTERNAL_SERVER_ERROR, failure.into_bytes())
+            }
         };
         Self {
             status,
@@ -193,32 +224,6 @@ impl Answer {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-}
-
-fn shown(volume: &Volume) -> Result<Shown<'_>, Error> {
-    Ok(Shown {
-        name: &volume.name,
-        mountpoint: volume
-            .mountpoint
-            .as_deref()
-            .map(mountpoint)
-            .transpose()?
-            .unwrap_or_default(),
-        created_at: volume.created_at,
-        status: (!volume.status.is_empty()).then_some(&volume.status),
-    })
-}
-
-/// A mountpoint that Docker can use. An empty or relative one is taken as it is by dockerd, and
-/// the container finds its own OCI bundle mounted, writable.
-fn mountpoint(path: &Path) -> Result<&str, Error> {
-    match path.to_str() {
-        Some(text) if path.is_absolute() => Ok(text),
-        _ => Err(Error::new(
-            ErrorKind::Internal,
-            format!("the driver's mountpoint {path:?} is not an absolute path in UTF-8"),
-        )),
     }
 }
 
@@ -258,6 +263,8 @@ mod tests {
 
     #[test]
     fn a_driver_cannot_hand_out_a_mountpoint_that_docker_would_misread() {
+        let listed = Answer::volumes(&[Volume::new("v").mounted_at("relative")]);
+        assert_eq!(listed.status, StatusCode::INTERNAL_SERVER_ERROR);
         for path in ["", "relative"] {
             let answer = Answer::path(Some(Path::new(path)));
             assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);

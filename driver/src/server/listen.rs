@@ -80,7 +80,7 @@ impl Listener {
     /// When the address is not a loopback address, or taken.
     pub fn tcp_loopback(address: SocketAddr) -> Result<Self, StartError> {
         if !address.ip().is_loopback() {
-            let reason = "plain TCP is only served on loopback addresses, for anybody who can connect could delete volumes";
+            let reason = "plain TCP is only served on loopback addresses (or with --allow-plain-tcp), for anybody who can connect could delete volumes";
             return Err(StartError::tcp(address, reason));
         }
         Self::tcp_open_to_everybody(address)

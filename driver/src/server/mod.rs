@@ -1,7 +1,7 @@
 //! Serving any [`VolumeDriver`] over HTTP/1.1, the way Docker speaks to plugins.
 //!
-//! [`listen`] opens sockets, [`connection`] bounds what a client may do to one, [`service`] turns
-//! requests into calls of the driver, [`request`] and [`answer`] read and write the JSON. Calls
+//! `listen` opens sockets, `connection` bounds what a client may do to one, `service` turns
+//! requests into calls of the driver, `request` and `answer` read and write the JSON. Calls
 //! that change something run in tasks of their own, so that a client that goes away cuts nothing
 //! in half.
 

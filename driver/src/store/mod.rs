@@ -88,13 +88,15 @@ impl Store {
     pub(crate) fn read(&self, name: &str) -> Result<Option<Record>, Error> {
         let database = self.shared.lock();
         let database = database.as_ref().ok_or_else(unavailable)?;
-        let bytes = look_up(database, name)
-            .map_err(|cause| Error::internal("read the state", cause).about(name))?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        let record = serde_json::from_slice(bytes.value());
-        record
-            .map(Some)
-            .map_err(|cause| Error::internal("understand its record", cause).about(name))
+        let record = look_up(database, name, |bytes| serde_json::from_slice(bytes));
+        match record {
+            Ok(Some(Ok(record))) => Ok(Some(record)),
+            Ok(None) => Ok(None),
+            Ok(Some(Err(cause))) => {
+                Err(Error::internal("understand its record", cause).about(name))
+            }
+            Err(cause) => Err(Error::internal("read the state", cause).about(name)),
+        }
     }
 
     /// Visits every volume, in the order of names. An unreadable record is visited as `None`.
@@ -112,7 +114,7 @@ impl Store {
         let database = self.shared.lock();
         database
             .as_ref()
-            .is_some_and(|database| matches!(look_up(database, name), Ok(Some(_)) | Err(_)))
+            .is_some_and(|database| !matches!(look_up(database, name, |_| ()), Ok(None)))
     }
 
     /// Remembers a volume; returns when that is on disk.
@@ -141,15 +143,23 @@ fn unavailable() -> Error {
     )
 }
 
-fn look_up(
+/// Looks at the bytes of one record. The transaction outlives the look: without it, redb may write
+/// over the page under our eyes (a guard of `ReadOnlyTable::get` does not keep it alive).
+fn look_up<T>(
     database: &Database,
     name: &str,
-) -> Result<Option<redb::AccessGuard<'static, &'static [u8]>>, redb::Error> {
-    Ok(database.begin_read()?.open_table(VOLUMES)?.get(name)?)
+    look: impl FnOnce(&[u8]) -> T,
+) -> Result<Option<T>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(VOLUMES)?;
+    let found = table.get(name)?.map(|bytes| look(bytes.value()));
+    Ok(found)
 }
 
 fn walk(database: &Database, mut visitor: impl FnMut(&str, &[u8])) -> Result<(), redb::Error> {
-    for entry in database.begin_read()?.open_table(VOLUMES)?.iter()? {
+    let transaction = database.begin_read()?;
+    let table = transaction.open_table(VOLUMES)?;
+    for entry in table.iter()? {
         let (name, bytes) = entry?;
         visitor(name.value(), bytes.value());
     }
@@ -157,6 +167,9 @@ fn walk(database: &Database, mut visitor: impl FnMut(&str, &[u8])) -> Result<(),
 }
 
 fn settle(database: &Database, beginning: &Beginning<'_>) -> Result<usize, redb::Error> {
+    if is_settled(database, beginning)? {
+        return Ok(0);
+    }
     let transaction = database.begin_write()?;
     let mut dropped = 0;
     {
@@ -184,6 +197,20 @@ fn settle(database: &Database, beginning: &Beginning<'_>) -> Result<usize, redb:
     }
     transaction.commit()?;
     Ok(dropped)
+}
+
+/// Whether there is nothing to write, so that a start works on a full disk as well.
+fn is_settled(database: &Database, beginning: &Beginning<'_>) -> Result<bool, redb::Error> {
+    let transaction = database.begin_read()?;
+    let meta = match transaction.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let same_boot = meta
+        .get(BOOT_KEY)?
+        .is_some_and(|boot| boot.value() == beginning.boot_id);
+    Ok(same_boot && !beginning.forget_holds && beginning.adopted.is_empty())
 }
 
 fn insert(

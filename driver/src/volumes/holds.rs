@@ -44,11 +44,13 @@ impl Holds {
     /// One hold less. A holder that has none is refused and takes nobody else's.
     pub(super) fn release(&mut self, id: &MountId) -> Result<(), Error> {
         let Some(count) = self.0.get_mut(id) else {
-            return Err(Error::refused(if self.0.is_empty() {
-                format!("not mounted, so {id} cannot unmount it")
-            } else {
-                format!("not mounted by {id}, so it cannot unmount it; {self} does")
-            }));
+            return Err(Error::refused(
+                match (self.0.is_empty(), id.is_anonymous()) {
+                    (true, _) => "it is not mounted".to_owned(),
+                    (false, true) => format!("a caller without an ID does not hold it, but {self}"),
+                    (false, false) => format!("{id} does not hold it, but {self}"),
+                },
+            ));
         };
         match NonZeroU32::new(count.get() - 1) {
             Some(less) => *count = less,

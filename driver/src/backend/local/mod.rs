@@ -3,7 +3,7 @@
 //! A volume is `volumes/KEY/` with the user's data in `data/` and, where the directory's name
 //! alone would not do to find the volume again, a note of its name and options. Making and
 //! removing are one rename each: out of `staging/`, into `trash/`. What a crash leaves in either
-//! is dealt with at the next start ([`recovery`]). Mounting needs no kernel mount.
+//! is dealt with at the next start by `recovery`. Mounting needs no kernel mount.
 
 mod copy;
 mod note;

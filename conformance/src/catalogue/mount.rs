@@ -1,5 +1,0 @@
-//! Mount: `/VolumeDriver.Mount`.
-
-use crate::suite::Case;
-
-pub(super) const CASES: &[Case] = &[];

@@ -1,0 +1,361 @@
+//! Odd names: each is taken whole or refused, and no two are the same volume.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::suite::{Answer, CaseResult, Cx, Finding, Halt, Token};
+
+/// After this long, names are no longer mounted: with a slow plugin that is the long part.
+const MOUNT_FOR: Duration = Duration::from_secs(5);
+
+/// Findings name no more than so many names.
+const SHOWN: usize = 5;
+
+/// Names that aim at nothing. `@` becomes something that only this run uses.
+const HARMLESS: &[&str] = &[
+    "@/sub",
+    "a/b/@",
+    "@ blank",
+    "@_Upper",
+    "@:tag",
+    "@.dotted.",
+    ".@",
+    "..@",
+    "@..",
+    "_@",
+    "@é",
+    "@e\u{301}",
+    "@日本",
+    "@😀",
+    "@\u{5e9}\u{5dc}",
+    "<@&b>",
+    "@\u{2028}",
+    "@\"quoted\"",
+    "@'quoted'",
+    "@\\back",
+    "@%2f",
+    "@%",
+    "@#?",
+    "@=,;",
+    "@\ttab",
+    "@@home",
+    "{@}",
+    "@+",
+    "@~",
+    " @",
+    "@ ",
+    "@\u{7f}",
+    "@\u{200b}",
+    "@\u{0}nul",
+    "@.json",
+    "@.lock",
+    "@.tmp",
+];
+
+/// Names that a careless plugin hands to something else. They only run where that cannot harm.
+const HOSTILE: &[&str] = &[
+    "-@",
+    "--@",
+    "@\nline",
+    "@\r\n",
+    "@*",
+    "@$HOME",
+    "@[a-z]",
+    "@\u{1b}[31m",
+];
+
+pub(super) async fn any_name(cx: &mut Cx) -> CaseResult {
+    ordinary(cx).await?;
+    let unique = cx.hex(10);
+    let mut names: Vec<String> = HARMLESS
+        .iter()
+        .map(|name| name.replace('@', &unique))
+        .collect();
+    if cx.target().hostile {
+        names.extend(HOSTILE.iter().map(|name| name.replace('@', &unique)));
+    } else {
+        cx.note("names with line breaks or wildcards, and such as begin with `-`, were left out (--hostile)");
+    }
+    names.extend([200, 255, 256, 1000, 4096].map(|length| {
+        unique
+            .repeat(length / 10 + 1)
+            .chars()
+            .take(length)
+            .collect()
+    }));
+    names.push(cx.hex(64));
+    names.extend(one_letter(cx).await?);
+
+    let begun = Instant::now();
+    let (mut wrong, mut refused) = (Vec::new(), 0);
+    let all = names.len();
+    for name in names {
+        let mounted = begun.elapsed() < MOUNT_FOR;
+        match whole_or_not(cx, &name, mounted).await? {
+            Ok(true) => {}
+            Ok(false) => refused += 1,
+            Err(what) => wrong.push(format!("{}: {what}", shown(&name))),
+        }
+    }
+    cx.note(format!("{refused} of {all} names were refused"));
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let more = wrong.len().saturating_sub(SHOWN);
+    wrong.truncate(SHOWN);
+    let mut actual = wrong.join("; ");
+    if more > 0 {
+        actual.push_str(&format!("; and {more} more"));
+    }
+    Err(Finding::new(
+        "a name is a volume like any other, shown byte for byte, or is refused and is none",
+        actual,
+    )
+    .into())
+}
+
+/// What an ordinary name can do: where that fails, strange ones have nothing to add.
+async fn ordinary(cx: &mut Cx) -> CaseResult {
+    let (name, id, _) = cx.held_volume().await?;
+    cx.list().await?.step("List succeeds")?;
+    cx.release(&name, &id).await?;
+    cx.discard(&name).await
+}
+
+/// A name of one letter that nobody uses: even Docker's own rule for local volumes wants two.
+async fn one_letter(cx: &mut Cx) -> CaseResult<Option<String>> {
+    let list = cx.list().await?;
+    let taken = list.names();
+    let free = ('a'..='z')
+        .map(String::from)
+        .find(|name| !taken.contains(&name.as_str()));
+    Ok(free)
+}
+
+/// A whole life under a strange name: `Ok(true)` if it works, `Ok(false)` if the name was refused,
+/// else what is wrong.
+async fn whole_or_not(cx: &mut Cx, name: &str, mounted: bool) -> CaseResult<Result<bool, String>> {
+    let create = cx.create_strange(name).await?;
+    if create.response().is_none() {
+        return Ok(Err(create.describe()));
+    }
+    let get = cx.get(name).await?;
+    if create.is_refusal() {
+        return Ok(match get.volume() {
+            None => Ok(false),
+            Some(_) => Err("Create refused it, and Get shows it all the same".to_owned()),
+        });
+    }
+    let Some(volume) = get.volume() else {
+        return Ok(Err(format!("Create took it, and {}", get.describe())));
+    };
+    if volume.name != name {
+        return Ok(Err(format!("Get calls it {}", shown(&volume.name))));
+    }
+    let list = cx.list().await?;
+    if !list.names().contains(&name) {
+        return Ok(Err("List does not show it".to_owned()));
+    }
+    if mounted {
+        let id = cx.id();
+        let mount = cx.mount(name, &id).await?;
+        if !mount.is_ok() || mount.mountpoint().is_empty() {
+            return Ok(Err(format!("it cannot be mounted: {}", mount.describe())));
+        }
+        let unmount = cx.unmount(name, &id).await?;
+        if !unmount.is_ok() {
+            return Ok(Err(format!(
+                "it cannot be unmounted: {}",
+                unmount.describe()
+            )));
+        }
+    }
+    let remove = cx.remove(name).await?;
+    if !remove.is_ok() {
+        return Ok(Err(format!("it cannot be removed: {}", remove.describe())));
+    }
+    if cx.get(name).await?.volume().is_some() {
+        return Ok(Err("Get shows it after Remove".to_owned()));
+    }
+    Ok(Ok(true))
+}
+
+/// What is said of two names that mean the same volume.
+const PAIRS: &[(&str, &str, &str)] = &[
+    ("@/b", "@_b", "a slash and an underscore"),
+    ("@/b", "@-b", "a slash and a hyphen"),
+    ("@/b", "@%2fb", "a slash and its escape"),
+    ("@/b", "@//b", "one slash and two"),
+    ("@b", "@B", "lower and upper case"),
+    ("@\u{e9}", "@e\u{301}", "two ways to write é"),
+    ("@b", "@b.", "a dot at the end"),
+    ("@b", "@b ", "a blank at the end"),
+    ("@b", " @b", "a blank at the start"),
+    ("@b", "./@b", "`./` at the start"),
+    ("@b", "@b/", "a slash at the end"),
+    ("@ b", "@+b", "a blank and a plus"),
+    ("@ b", "@_b", "a blank and an underscore"),
+    ("@:b", "@_b", "a colon and an underscore"),
+    ("@.b", "@_b", "a dot and an underscore"),
+    ("@1", "@01", "a leading zero"),
+    (
+        "@#########################b",
+        "@#########################c",
+        "the 36th character",
+    ),
+    ("@ss", "@ß", "ss and ß"),
+    ("@a", "@а", "a Latin and a Cyrillic a"),
+];
+
+pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
+    let unique = cx.hex(10);
+    let long = |length: usize, last: char| {
+        let mut name: String = unique.repeat(length / 10 + 1);
+        name.truncate(length);
+        name.push(last);
+        name
+    };
+    let mut pairs: Vec<(String, String, String)> = PAIRS
+        .iter()
+        .enumerate()
+        .map(|(at, (one, other, what))| {
+            // Each pair has names of its own, so that one that is mixed up spoils no other.
+            let stem = format!("{unique}{at}");
+            (
+                one.replace('@', &stem),
+                other.replace('@', &stem),
+                (*what).to_owned(),
+            )
+        })
+        .collect();
+    for length in [40, 64, 128, 250, 255, 300, 1000] {
+        let what = format!("the character after the first {length}");
+        pairs.push((long(length, 'b'), long(length, 'c'), what));
+    }
+    let begun = Instant::now();
+    let mut wrong = Vec::new();
+    for (one, other, what) in &pairs {
+        let mounted = begun.elapsed() < MOUNT_FOR;
+        if let Some(same) = confused(cx, one, other, mounted).await? {
+            wrong.push(format!(
+                "{} and {} ({what}): {same}",
+                shown(one),
+                shown(other)
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let more = wrong.len().saturating_sub(SHOWN);
+    wrong.truncate(SHOWN);
+    let mut actual = wrong.join("; ");
+    if more > 0 {
+        actual.push_str(&format!("; and {more} more pairs"));
+    }
+    Err(Finding::new("different names are different volumes", actual).into())
+}
+
+/// How two names are mixed up, if both are taken at all.
+async fn confused(
+    cx: &mut Cx,
+    one: &str,
+    other: &str,
+    mounted: bool,
+) -> CaseResult<Option<String>> {
+    if !cx.create_strange(one).await?.is_ok() {
+        return Ok(None);
+    }
+    let mixed_up = match cx.create_strange(other).await? {
+        created if created.is_ok() => mixed_up(cx, one, other, mounted).await?,
+        _ => None,
+    };
+    // What can be removed is, and the runner looks after the rest.
+    if mixed_up.is_none() {
+        let _: [Answer; 2] = [cx.remove(one).await?, cx.remove(other).await?];
+    }
+    Ok(mixed_up)
+}
+
+async fn mixed_up(
+    cx: &mut Cx,
+    one: &str,
+    other: &str,
+    mounted: bool,
+) -> CaseResult<Option<String>> {
+    for name in [one, other] {
+        let get = cx.get(name).await?;
+        match get.volume() {
+            Some(volume) if volume.name == name => {}
+            Some(volume) => {
+                let called = shown(&volume.name);
+                return Ok(Some(format!("Get of {} shows {called}", shown(name))));
+            }
+            None => return Ok(Some(format!("{} was created and is unknown", shown(name)))),
+        }
+    }
+    let list = cx.list().await?;
+    let names = list.names();
+    if let Some(lost) = [one, other].into_iter().find(|name| !names.contains(name)) {
+        return Ok(Some(format!("List does not show {}", shown(lost))));
+    }
+    if mounted && let Some(shared) = shared_data(cx, one, other).await? {
+        return Ok(Some(shared));
+    }
+    cx.remove(one)
+        .await?
+        .step("Remove of an unused volume succeeds")?;
+    if cx.get(other).await?.volume().is_none() {
+        return Ok(Some(format!("removing {} removes both", shown(one))));
+    }
+    Ok(None)
+}
+
+async fn shared_data(cx: &mut Cx, one: &str, other: &str) -> CaseResult<Option<String>> {
+    let (first, second) = (cx.id(), cx.id());
+    let (a, b) = (
+        cx.mount(one, &first).await?,
+        cx.mount(other, &second).await?,
+    );
+    // A name that cannot be mounted is `sec.any-name`'s matter.
+    let shared = if a.is_ok() && b.is_ok() {
+        seen_in_both(
+            cx,
+            &PathBuf::from(a.mountpoint()),
+            &PathBuf::from(b.mountpoint()),
+        )
+        .await?
+    } else {
+        None
+    };
+    for (name, id, mount) in [(one, &first, &a), (other, &second, &b)] {
+        if mount.is_ok() {
+            cx.unmount(name, id).await?;
+        }
+    }
+    Ok(shared)
+}
+
+async fn seen_in_both(cx: &mut Cx, one: &PathBuf, other: &PathBuf) -> CaseResult<Option<String>> {
+    if one == other {
+        return Ok(Some(format!("both are mounted at {}", one.display())));
+    }
+    let token: Token = match cx.write_token(one).await {
+        Ok(token) => token,
+        Err(Halt::Skip(_)) => return Ok(None),
+        Err(halt) => return Err(halt),
+    };
+    let same = cx.check_token(other, &token).await.is_ok();
+    Ok(same.then(|| "a file written into one is in the other".to_owned()))
+}
+
+/// A name for a finding: quoted, escaped, and not endless.
+pub(super) fn shown(name: &str) -> String {
+    const ENOUGH: usize = 60;
+    let length = name.chars().count();
+    if length <= ENOUGH {
+        return format!("{name:?}");
+    }
+    let start: String = name.chars().take(ENOUGH - 20).collect();
+    format!("{start:?}… ({length} characters)")
+}

@@ -1,0 +1,186 @@
+//! Kills at random moments while several clients change things.
+//!
+//! What was answered must hold after the next start. What was under way when the plugin was killed
+//! may have happened or not.
+
+use std::time::{Duration, Instant};
+
+use crate::catalogue::plugin_files::Snapshot;
+use crate::suite::{Answer, CaseResult, Cx, Finding, Halt, ensure};
+
+/// How many clients change things at the same time.
+const CLIENTS: usize = 3;
+
+/// How long the kills go on at the most, whatever a start takes.
+const AT_MOST: Duration = Duration::from_secs(25);
+
+/// What is known of a volume.
+#[derive(Debug)]
+struct Fate {
+    name: String,
+    /// `None` if the call that decides it went unanswered.
+    exists: Option<bool>,
+    /// An ID that may still be held.
+    held: Option<String>,
+}
+
+pub(super) async fn any_moment(cx: &mut Cx, kills: u32) -> CaseResult {
+    let anchor = cx.volume().await?;
+    // A state that keeps the plugin from starting must not keep it so for the rest of the run.
+    let good = Snapshot::take(cx).await.ok();
+    let judged = kill_again_and_again(cx, kills, &anchor).await;
+    cx.forgive_trouble();
+    let running = cx.plugin()?.is_running().await;
+    if let (false, Some(good)) = (running, good) {
+        good.restore(cx).await?;
+        cx.start_plugin().await?;
+    }
+    judged
+}
+
+async fn kill_again_and_again(cx: &mut Cx, kills: u32, anchor: &str) -> CaseResult {
+    let begun = Instant::now();
+    let usual = usual_call(cx).await?;
+    for round in 1..=kills {
+        if begun.elapsed() > AT_MOST {
+            cx.note(format!(
+                "{} kills instead of {kills}: starts take long",
+                round - 1
+            ));
+            break;
+        }
+        // Most kills hit a call: there are several under way at any time.
+        let reach = (usual * 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let micros = u64::try_from(reach.as_micros()).unwrap_or(u64::MAX).max(1);
+        let delay = Duration::from_micros(cx.random() % micros);
+        let fork = |client| {
+            cx.fork(&format!(
+                "restart.any-moment kill {round} of {kills} client {client}"
+            ))
+        };
+        let (one, two, three) = (fork(1), fork(2), fork(CLIENTS));
+        let kill = async {
+            tokio::time::sleep(delay).await;
+            cx.plugin()?.kill().await;
+            Ok::<(), Halt>(())
+        };
+        let (killed, one, two, three) = tokio::join!(kill, change(one), change(two), change(three));
+        killed?;
+        cx.step(format!(
+            "kill -9 of the plugin, {} µs after {CLIENTS} clients began to change things",
+            delay.as_micros()
+        ));
+        cx.forgive_trouble();
+        let fates: Vec<Fate> = [one?, two?, three?].into_iter().flatten().collect();
+        cx.start_plugin().await?;
+        judge(cx, anchor, &fates, round).await?;
+        take_back(cx, fates).await?;
+    }
+    Ok(())
+}
+
+/// How long a call that changes something takes.
+async fn usual_call(cx: &mut Cx) -> CaseResult<Duration> {
+    let begun = Instant::now();
+    let name = cx.volume().await?;
+    cx.discard(&name).await?;
+    Ok(begun.elapsed() / 2)
+}
+
+/// Creates, mounts, unmounts and removes until the plugin is gone.
+async fn change(mut cx: Cx) -> CaseResult<Vec<Fate>> {
+    let mut fates = Vec::new();
+    for at in 0..500 {
+        let name = cx.name();
+        let mut fate = Fate {
+            name: name.clone(),
+            exists: None,
+            held: None,
+        };
+        let create = cx.create(&name).await?;
+        if !create.is_refusal() {
+            fate.exists = create.is_ok().then_some(true);
+        }
+        let mut gone = is_gone(&create);
+        if !gone && at % 2 == 0 {
+            let id = cx.id();
+            let mount = cx.mount(&name, &id).await?;
+            fate.held = Some(id.clone());
+            gone = is_gone(&mount);
+            if mount.is_ok() && at % 4 == 0 {
+                let unmount = cx.unmount(&name, &id).await?;
+                gone = is_gone(&unmount);
+                if unmount.is_ok() {
+                    fate.held = None;
+                }
+            }
+        }
+        if !gone && at % 3 == 0 && fate.held.is_none() {
+            let remove = cx.remove(&name).await?;
+            gone = is_gone(&remove);
+            if gone {
+                fate.exists = None;
+            } else if remove.is_ok() {
+                fate.exists = Some(false);
+            }
+        }
+        fates.push(fate);
+        if gone {
+            break;
+        }
+    }
+    Ok(fates)
+}
+
+fn is_gone(answer: &Answer) -> bool {
+    answer.wire_error().is_some()
+}
+
+async fn judge(cx: &mut Cx, anchor: &str, fates: &[Fate], round: u32) -> CaseResult {
+    let known = fates
+        .iter()
+        .filter(|fate| fate.exists == Some(true))
+        .map(|fate| fate.name.as_str());
+    for name in known.chain([anchor]) {
+        let get = cx.get(name).await?;
+        ensure(get.volume().is_some(), || {
+            get.finding(&format!(
+                "a volume whose Create was answered is there after kill {round}"
+            ))
+        })?;
+    }
+    for fate in fates.iter().filter(|fate| fate.exists == Some(false)) {
+        let get = cx.get(&fate.name).await?;
+        ensure(get.volume().is_none(), || {
+            get.finding(&format!(
+                "a volume whose Remove was answered is gone after kill {round}"
+            ))
+        })?;
+    }
+    let list = cx.list().await?;
+    list.expect_ok(&format!("List succeeds after kill {round}"))?;
+    Ok(())
+}
+
+/// Takes the round's volumes back, so that the next one's state is small again.
+async fn take_back(cx: &mut Cx, fates: Vec<Fate>) -> CaseResult {
+    for fate in fates.into_iter().filter(|fate| fate.exists != Some(false)) {
+        if let Some(id) = fate.held {
+            // Whether holds outlive the plugin is another case's question.
+            cx.unmount(&fate.name, &id).await?;
+        }
+        let removed = cx.remove(&fate.name).await?;
+        if fate.exists == Some(true) && !removed.is_ok() {
+            let left = removed.describe();
+            return Err(Finding::new(
+                format!(
+                    "a volume that was made before a kill can be removed after it: {}",
+                    fate.name
+                ),
+                left,
+            )
+            .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Restart and persistence: the plugin's process ends and comes back.
+//!
+//! dockerd does not notice: it neither activates again nor asks what the plugin still knows. What
+//! the plugin has forgotten, Docker calls missing, and makes a local volume in its place.
+//! `memory` looks at volumes and data, `kills` kills at any moment, `state` spoils what was
+//! written down, `holders` looks at mounts in use, `stop` at an orderly end.
+
+mod holders;
+mod kills;
+mod memory;
+mod state;
+mod stop;
+
+use crate::suite::{Case, Halt, Harm, Level, Mode, Need};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "restart.remembers",
+        level: Level::Must,
+        title: "all volumes with their options survive a restart of the plugin",
+        why: "dockerd takes a volume that Get denies for gone: the next `docker run -v name:…` makes \
+              an empty local volume of that name, and exits with 0",
+        harm: Harm::VolumeLost,
+        sources: &[
+            "https://github.com/rclone/rclone/issues/6769",
+            "https://github.com/trajano/docker-volume-plugins/issues/5",
+            "https://github.com/ContainX/docker-volume-netshare/issues/161",
+            "https://github.com/MatchbookLab/local-persist/issues/33",
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2, plugin restarted without its state",
+        ],
+        docker: &[
+            "docker volume create -d {plugin} {volume}",
+            "# kill -9 the plugin and start it again",
+            "docker volume inspect {volume}",
+            "docker run --rm -v {volume}:/data busybox true",
+        ],
+        needs: &[Need::Exec],
+        mode: Mode::Alone,
+        follows: &["list.complete"],
+        run: |cx| Box::pin(memory::remembers(cx)),
+    },
+    Case {
+        id: "restart.faithful",
+        level: Level::Must,
+        title: "after a restart of the plugin the volumes hold the same data",
+        why: "the volume is there, and what is in it is not: the container starts on an empty \
+              directory, or on another volume's data",
+        harm: Harm::DataLoss,
+        sources: &["https://github.com/rclone/rclone/issues/9853"],
+        docker: &[
+            "docker run --rm --volume-driver {plugin} -v {volume}:/data busybox touch /data/here",
+            "# kill -9 the plugin and start it again",
+            "docker run --rm -v {volume}:/data busybox ls /data",
+        ],
+        needs: &[Need::Exec, Need::Filesystem],
+        mode: Mode::Alone,
+        follows: &["restart.remembers"],
+        run: |cx| Box::pin(memory::faithful(cx)),
+    },
+    Case {
+        id: "restart.any-moment",
+        level: Level::Must,
+        title: "kill -9 at any moment leaves a state that the next start accepts",
+        why: "machines lose power and plugins run out of memory while they write: a plugin that then \
+              does not start keeps every container with one of its volumes from starting",
+        harm: Harm::VolumeLost,
+        sources: &["https://github.com/rclone/rclone/issues/7466"],
+        docker: &[
+            "while :; do docker volume create -d {plugin} {volume}; docker volume rm {volume}; done &",
+            "# kill -9 the plugin and start it again",
+        ],
+        needs: &[Need::Exec],
+        mode: Mode::Alone,
+        follows: &["restart.remembers", "create.durable", "remove.works"],
+        run: |cx| Box::pin(kills::any_moment(cx, 12)),
+    },
+    Case {
+        id: "restart.any-moment-soak",
+        level: Level::Must,
+        title: "kill -9 at any of many moments leaves a state that the next start accepts",
+        why: "machines lose power and plugins run out of memory while they write: a plugin that then \
+              does not start keeps every container with one of its volumes from starting",
+        harm: Harm::VolumeLost,
+        sources: &["https://github.com/rclone/rclone/issues/7466"],
+        docker: &[
+            "while :; do docker volume create -d {plugin} {volume}; docker volume rm {volume}; done &",
+            "# kill -9 the plugin and start it again",
+        ],
+        needs: &[Need::Exec, Need::Soak],
+        mode: Mode::Alone,
+        follows: &[
+            "restart.any-moment",
+            "restart.remembers",
+            "create.durable",
+            "remove.works",
+        ],
+        run: |cx| Box::pin(kills::any_moment(cx, 50)),
+    },
+    Case {
+        id: "restart.bad-state",
+        level: Level::Should,
+        title: "a spoilt state file is set aside, and the plugin starts",
+        why: "a full disk or a bad block spoils one file: a plugin that then does not start takes \
+              all volumes down with it, and one that deletes the file takes away what could be mended",
+        harm: Harm::NoStart,
+        sources: &[
+            "https://github.com/rclone/rclone/issues/7466",
+            "https://github.com/vieux/docker-volume-sshfs/blob/master/main.go",
+        ],
+        docker: &[],
+        needs: &[Need::Exec],
+        mode: Mode::Alone,
+        follows: &["restart.any-moment"],
+        run: |cx| Box::pin(state::bad_state(cx)),
+    },
+    Case {
+        id: "restart.partial",
+        level: Level::Must,
+        title: "one volume that cannot be restored stops no other one, and stays listed",
+        why: "one storage server is down while the plugin starts: the volumes on all others are \
+              needed now, and those on this one when it is back",
+        harm: Harm::VolumeLost,
+        sources: &["https://github.com/rclone/rclone/blob/master/cmd/serve/docker/driver.go"],
+        docker: &[],
+        needs: &[Need::Exec, Need::StorageFault],
+        mode: Mode::Alone,
+        follows: &[],
+        run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    },
+    Case {
+        id: "restart.remount",
+        level: Level::Should,
+        title: "mounts in use outlive a restart of the plugin, or the next Mount heals them",
+        why: "dockerd does not mount again for containers that run: they see `Transport endpoint is \
+              not connected`, and so does the next container where the dead mount is not replaced",
+        harm: Harm::NoStart,
+        sources: &[
+            "https://github.com/vmware-archive/vsphere-storage-for-docker/issues/194",
+            "https://github.com/trajano/docker-volume-plugins/issues/32",
+        ],
+        docker: &[
+            "docker run -d --volume-driver {plugin} -v {volume}:/data busybox sleep 600",
+            "# kill -9 the plugin and start it again",
+            "docker run --rm -v {volume}:/data busybox ls /data",
+        ],
+        needs: &[Need::Exec, Need::Filesystem],
+        mode: Mode::Alone,
+        follows: &["restart.remembers", "restart.faithful", "mount.heals"],
+        run: |cx| Box::pin(holders::remount(cx)),
+    },
+    Case {
+        id: "restart.old-ids",
+        level: Level::Must,
+        title: "an ID that was mounted before the restart can be unmounted, and others keep their hold",
+        why: "containers outlive the plugin's process, and dockerd unmounts them by the IDs from \
+              before: refused, the volume is held for ever; taken for the last one, it is unmounted \
+              under the others",
+        harm: Harm::DataLoss,
+        sources: &["https://github.com/vieux/docker-volume-sshfs/issues/14"],
+        docker: &[
+            "docker run -d --name a --volume-driver {plugin} -v {volume}:/data busybox sleep 600",
+            "docker run -d --name b -v {volume}:/data busybox sleep 600",
+            "# kill -9 the plugin and start it again",
+            "docker rm -f a",
+            "docker exec b ls /data",
+        ],
+        needs: &[Need::Exec],
+        mode: Mode::Alone,
+        follows: &["restart.remembers", "unmount.not-last"],
+        run: |cx| Box::pin(holders::old_ids(cx)),
+    },
+    Case {
+        id: "restart.graceful",
+        level: Level::Should,
+        title: "on SIGTERM the plugin answers the calls under way and ends within 10 s",
+        why: "dockerd kills managed plugins 10 s after SIGTERM, and systemd others after 90 s: what \
+              is cut off then is left half done, and dockerd repeats the call with an empty body",
+        harm: Harm::Hang,
+        sources: &[
+            "moby: daemon/pkg/plugin/manager_linux.go, shutdownTimeout",
+            "https://github.com/docker/go-plugins-helpers/issues/123",
+        ],
+        docker: &["systemctl stop {plugin}"],
+        needs: &[Need::Exec],
+        mode: Mode::Alone,
+        follows: &[],
+        run: |cx| Box::pin(stop::graceful(cx)),
+    },
+    Case {
+        id: "restart.no-shadow",
+        level: Level::Must,
+        title: "after a restart of the plugin, `docker run` with a known name reaches the plugin",
+        why: "otherwise dockerd makes a local volume of that name, and the container runs on it",
+        harm: Harm::VolumeLost,
+        sources: &[
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2, plugin restarted without its state",
+        ],
+        docker: &[
+            "docker volume create -d {plugin} {volume}",
+            "# kill -9 the plugin and start it again",
+            "docker run --rm -v {volume}:/data busybox true",
+            "docker volume inspect -f '{{.Driver}}' {volume}",
+        ],
+        needs: &[Need::Exec, Need::Engine],
+        mode: Mode::Alone,
+        follows: &["restart.remembers"],
+        run: |_| Box::pin(async { Err(Halt::skip(Need::Engine.lacking())) }),
+    },
+];

@@ -1,5 +1,0 @@
-//! Secrets: secret option values stay secret.
-
-use crate::suite::Case;
-
-pub(super) const CASES: &[Case] = &[];

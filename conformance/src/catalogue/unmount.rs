@@ -1,5 +1,0 @@
-//! Unmount: `/VolumeDriver.Unmount`.
-
-use crate::suite::Case;
-
-pub(super) const CASES: &[Case] = &[];

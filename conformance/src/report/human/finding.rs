@@ -1,0 +1,154 @@
+//! One finding, with all that is needed to believe it and to see it again.
+
+use super::super::style::{BAD, DIM, HEAD, WARN, styled};
+use super::super::{CaseReport, Report, Verdict};
+use super::layout::Page;
+use crate::suite::Exchange;
+
+/// The shell variable that stands for the plugin's socket in curl lines.
+const SOCKET: &str = "$S";
+
+/// How much of a body is shown in a line.
+const SHOWN: usize = 300;
+
+/// Tells once what the curl lines below have in common.
+pub(super) fn socket_line(page: &mut Page, report: &Report) {
+    let Some(path) = report.target.address.strip_prefix("unix://") else {
+        return;
+    };
+    let quoted = shell_words::quote(path);
+    match &report.target.command {
+        None => page.dim_paragraph(&format!("In the curl lines below, S={quoted}"), 0),
+        Some(_) => page.dim_paragraph(
+            &format!("For the curl lines below, start the plugin as above and set S to its socket (here {quoted})."),
+            0,
+        ),
+    }
+}
+
+/// Writes a finding and names what it explains.
+pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow: &[&CaseReport]) {
+    let (mark, style) = match case.verdict {
+        Verdict::Failed => ("✗", BAD),
+        _ => ("!", WARN),
+    };
+    page.blank();
+    page.line(&format!(
+        "{} {}  {}",
+        styled(style, mark),
+        styled(HEAD, &case.id),
+        styled(style, case.level)
+    ));
+    page.paragraph(&case.title, 2);
+    let mut label = |name: &str, text: &str| page.labelled(&styled(DIM, name), name.len(), text);
+    if let (Some(expected), Some(actual)) = (&case.expected, &case.actual) {
+        label("expected", expected);
+        label("got", actual);
+    }
+    label("Docker", &case.why);
+    if let Some(exchange) = case.transcript.last() {
+        label("sent", &sent(exchange));
+        label("answer", &answer(exchange));
+    }
+    label("source", &case.source.join("; "));
+    for note in &case.notes {
+        label("note", note);
+    }
+    let mut name = "docker";
+    for line in &case.reproduce.docker {
+        page.command(&styled(DIM, name), name.len(), line);
+        name = "";
+    }
+    let mut name = "curl";
+    let socket = report
+        .target
+        .address
+        .strip_prefix("unix://")
+        .unwrap_or_default();
+    let option = format!("--unix-socket {}", shell_words::quote(socket));
+    for line in &case.reproduce.curl {
+        let line = line.replace(&option, &format!("--unix-socket {SOCKET}"));
+        page.command(&styled(DIM, name), name.len(), &line);
+        name = "";
+    }
+    if !follow.is_empty() {
+        let (found, unjudged): (Vec<&&CaseReport>, Vec<_>) =
+            follow.iter().partition(|case| case.verdict.is_finding());
+        let ids = |cases: &[&&CaseReport]| {
+            cases
+                .iter()
+                .map(|case| case.id.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        if !found.is_empty() {
+            page.labelled(
+                &styled(DIM, "explains"),
+                8,
+                &format!("the findings {}", ids(&found)),
+            );
+        }
+        if !unjudged.is_empty() {
+            page.labelled(
+                &styled(DIM, "hides"),
+                5,
+                &format!(
+                    "what cannot be judged until it is mended: {}",
+                    ids(&unjudged)
+                ),
+            );
+        }
+    }
+}
+
+fn sent(exchange: &Exchange) -> String {
+    let request = &exchange.request;
+    format!(
+        "{} {} {}",
+        request.method,
+        request.path,
+        body(&request.body, request.body_bytes)
+    )
+}
+
+fn answer(exchange: &Exchange) -> String {
+    match (&exchange.response, &exchange.error) {
+        (Some(response), _) => {
+            format!(
+                "{} {} ({} ms)",
+                response.status,
+                body(&response.body, response.body_bytes),
+                exchange.ms
+            )
+        }
+        (None, error) => {
+            format!(
+                "none: the plugin {} ({} ms)",
+                error.as_deref().unwrap_or("said nothing"),
+                exchange.ms
+            )
+        }
+    }
+}
+
+fn body(text: &str, bytes: usize) -> String {
+    let text = text.trim_end();
+    if text.is_empty() {
+        return "with an empty body".to_owned();
+    }
+    let line: String = text.chars().take(SHOWN).flat_map(visible).collect();
+    if text.chars().count() > SHOWN {
+        format!("{line}… ({bytes} bytes)")
+    } else {
+        line
+    }
+}
+
+/// Control characters as escapes: a plugin must not steer the reader's terminal.
+fn visible(c: char) -> Vec<char> {
+    if c.is_control() {
+        c.escape_default().collect()
+    } else {
+        vec![c]
+    }
+}

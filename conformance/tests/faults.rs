@@ -1,0 +1,213 @@
+//! How we know that the suite sees: a plugin with one known fault fails the cases meant for that
+//! fault, and no others but what follows from it; without a fault it passes everything.
+//!
+//! One test a fault. The plugin is this very executable, started again with `faulty-plugin` as its
+//! first argument, so that no other program has to be built first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use volplug_fixtures::faults::{FAULTS, Fault};
+
+/// What became of a fault, for the table at the end.
+struct Seen {
+    fault: &'static str,
+    caught: bool,
+    cases: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == "faulty-plugin") {
+        let program = std::env::args_os().take(1);
+        return volplug_fixtures::faulty::main(program.chain(words));
+    }
+    let mut arguments = Arguments::from_args();
+    // Each run has a process for the runner and one for the plugin.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut trials = vec![Trial::test("no_fault_no_finding", without_fault)];
+    for fault in FAULTS {
+        let seen = Arc::clone(&seen);
+        trials.push(Trial::test(fault.name, move || with_fault(fault, &seen)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    table(&seen.lock().unwrap());
+    conclusion.exit_code()
+}
+
+/// A run against the plugin with `fault`: the exit status, and the report if there is one.
+fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let report = directory.path().join("report.json");
+    let this = std::env::current_exe().unwrap();
+    let fault = fault
+        .map(|name| format!(" --fault {name}"))
+        .unwrap_or_default();
+    let plugin = format!(
+        "{} faulty-plugin --socket {{socket}} --root {{work}}/root{fault}",
+        this.display()
+    );
+    let output = Command::new(env!("CARGO_BIN_EXE_volplug-conformance"))
+        .args(["--exec", &plugin, "--seed", "1", "--start-timeout", "5"])
+        .args(more)
+        .arg("--format")
+        .arg(format!("json={}", report.display()))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let json = std::fs::read(&report)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    (output.status.code().unwrap_or(-1), json, told)
+}
+
+fn without_fault() -> Result<(), Failed> {
+    let (status, report, told) = judge(None, &["--strict"]);
+    let findings = findings(report.as_ref());
+    if status != 0 || !findings.is_empty() {
+        return Err(format!("status {status}, false alarms: {}\n{told}", list(&findings)).into());
+    }
+    let report = report.unwrap();
+    if report.get("left_behind").is_some() {
+        return Err(format!("left behind: {}", report["left_behind"]).into());
+    }
+    Ok(())
+}
+
+fn with_fault(fault: &'static Fault, seen: &Mutex<Vec<Seen>>) -> Result<(), Failed> {
+    // A call that hangs on purpose should cost little here.
+    let (status, report, told) = judge(Some(fault.name), &["--timeout", "2"]);
+    let findings = findings(report.as_ref());
+    let missed: Vec<_> = fault
+        .breaks
+        .iter()
+        .filter(|id| !findings.iter().any(|f| f.id == **id))
+        .collect();
+    // A plugin that is no volume plugin any more cannot be judged: that it is told so is the finding.
+    let refused = status == 2 && fault.breaks.contains(&"act.handshake");
+    let caught = missed.is_empty() || refused;
+    let cases = findings.iter().map(|finding| finding.id.clone()).collect();
+    seen.lock().unwrap().push(Seen {
+        fault: fault.name,
+        caught,
+        cases,
+    });
+    if refused {
+        return Ok(());
+    }
+    let unexplained: Vec<_> = findings
+        .iter()
+        .filter(|finding| !follows(finding, &findings, fault))
+        .collect();
+    let musts_broken = findings.iter().any(|finding| finding.verdict == "failed");
+    let mut wrong = Vec::new();
+    if !missed.is_empty() {
+        wrong.push(format!("not found: {missed:?}"));
+    }
+    if !unexplained.is_empty() {
+        wrong.push(format!(
+            "found besides: {}",
+            list(&unexplained.into_iter().cloned().collect::<Vec<_>>())
+        ));
+    }
+    if status != i32::from(musts_broken) {
+        wrong.push(format!("exit status {status}"));
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{}\n{told}", wrong.join("\n")).into())
+    }
+}
+
+/// A finding of a report.
+#[derive(Clone)]
+struct Finding {
+    id: String,
+    verdict: String,
+    explained_by: Option<String>,
+    reason: String,
+}
+
+fn findings(report: Option<&Value>) -> Vec<Finding> {
+    let cases = report
+        .and_then(|report| report["cases"].as_array())
+        .cloned()
+        .unwrap_or_default();
+    let text = |case: &Value, key: &str| case[key].as_str().unwrap_or_default().to_owned();
+    cases
+        .iter()
+        .filter(|case| case["verdict"] == "failed" || case["verdict"] == "warned")
+        .map(|case| Finding {
+            id: text(case, "id"),
+            verdict: text(case, "verdict"),
+            explained_by: case["explained_by"].as_str().map(str::to_owned),
+            reason: text(case, "reason"),
+        })
+        .collect()
+}
+
+/// Whether a finding is meant for the fault, or explained by one that is.
+fn follows(finding: &Finding, all: &[Finding], fault: &Fault) -> bool {
+    let mut passed = BTreeSet::new();
+    let mut at = finding;
+    loop {
+        if fault.breaks.contains(&at.id.as_str()) {
+            return true;
+        }
+        if !passed.insert(at.id.clone()) {
+            return false;
+        }
+        let cause = at
+            .explained_by
+            .as_ref()
+            .and_then(|id| all.iter().find(|other| other.id == *id));
+        let Some(cause) = cause else { return false };
+        at = cause;
+    }
+}
+
+fn list(findings: &[Finding]) -> String {
+    findings
+        .iter()
+        .map(|finding| format!("\n  {}: {}", finding.id, finding.reason))
+        .collect()
+}
+
+fn table(seen: &[Seen]) {
+    if seen.is_empty() {
+        return;
+    }
+    let width = seen
+        .iter()
+        .map(|seen| seen.fault.len())
+        .max()
+        .unwrap_or_default();
+    println!("{:width$}  caught by", "fault");
+    for Seen {
+        fault,
+        caught,
+        cases,
+    } in seen
+    {
+        let by = if *caught {
+            cases.join(" ")
+        } else {
+            format!("NOT CAUGHT (but {})", cases.join(" "))
+        };
+        println!("{fault:width$}  {by}");
+    }
+    let caught = seen.iter().filter(|seen| seen.caught).count();
+    println!("detection rate: {caught} of {} faults\n", seen.len());
+}
