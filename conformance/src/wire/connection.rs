@@ -32,7 +32,7 @@ impl Connection {
     /// # Errors
     /// [`WireError::Connect`], or [`WireError::Timeout`] if nobody accepted.
     pub async fn open(address: &Address, limit: Duration) -> Result<Self, WireError> {
-        let stream = tokio::time::timeout(limit, address.open())
+        let stream = tokio::time::timeout(limit, patiently(address))
             .await
             .map_err(|_| WireError::Timeout(limit))?
             .map_err(WireError::Connect)?;
@@ -172,6 +172,19 @@ impl Connection {
                 Ok(())
             }
             Ok(Err(error)) => Err(WireError::Io(error)),
+        }
+    }
+}
+
+/// Opens a stream. Where the queue of a unix socket is full, the kernel refuses at once whoever does
+/// not want to block: the queue is waited for, as blocking clients do.
+async fn patiently(address: &Address) -> io::Result<Stream> {
+    loop {
+        match address.open().await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            opened => return opened,
         }
     }
 }

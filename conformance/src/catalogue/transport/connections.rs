@@ -213,10 +213,14 @@ async fn parallel_connections(cx: &mut Cx) -> CaseResult {
         let left = deadline.saturating_duration_since(Instant::now());
         let sent = connection.read(left.max(Duration::from_millis(50))).await;
         if let Err(error) = sent {
+            let why = match error {
+                WireError::Timeout(_) => WireError::Timeout(cx.limit()),
+                other => other,
+            };
             cx.hang_up();
             return Err(Finding::new(
                 expected,
-                format!("{served} were; on the next one the plugin {error}"),
+                format!("{served} were; on the next one the plugin {why}"),
             )
             .into());
         }
