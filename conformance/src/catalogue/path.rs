@@ -43,7 +43,13 @@ const VALUE: Case = Case {
     docker: &[],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["path.served"],
+    follows: &[
+        "path.served",
+        "mount.usable",
+        "mount.visible",
+        "unmount.not-last",
+        "ref.same-volume-twice",
+    ],
     run: |cx| Box::pin(value(cx)),
 };
 

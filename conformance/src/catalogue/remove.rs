@@ -106,18 +106,21 @@ const STAYS_REMOVED: Case = Case {
     ],
     needs: &[Need::Exec],
     mode: Mode::Alone,
-    follows: &["remove.works", "disc.rebind"],
+    follows: &["remove.works", "disc.rebind", "act.optional"],
     run: |cx| Box::pin(stays_removed(cx)),
 };
 
 async fn stays_removed(cx: &mut Cx) -> CaseResult {
     let name = cx.volume().await?;
+    known(cx, &name).await?;
     cx.discard(&name).await?;
     cx.restart_plugin().await?;
     let gone = expect_gone(cx, &name, "Remove and a restart of the plugin").await;
     if gone.is_err() {
         cx.may_exist(&name);
     }
+    // Whoever comes next shall find the plugin as it was.
+    cx.activate().await?;
     gone
 }
 
@@ -221,7 +224,7 @@ const DATA_POLICY: Case = Case {
     ],
     needs: &[Need::Filesystem],
     mode: Mode::Shared,
-    follows: &["mount.visible"],
+    follows: &["mount.visible", "mount.own-path"],
     run: |cx| Box::pin(data_policy(cx)),
 };
 

@@ -178,10 +178,45 @@ impl Answer {
         }
     }
 
-    /// A finding that expected `what` and got this answer.
+    /// A finding that expected `what` and got this answer. If dockerd could not read the answer,
+    /// the case about that explains it.
     #[must_use]
     pub fn finding(&self, what: &str) -> Finding {
-        Finding::new(what, self.describe())
+        let finding = Finding::new(what, self.describe());
+        match self.misread() {
+            Some(case) => finding.because(case),
+            None => finding,
+        }
+    }
+
+    /// The case about the form of the answer, where the form alone makes it a failure.
+    fn misread(&self) -> Option<&'static str> {
+        let response = self.response()?;
+        match response.status {
+            200 => {}
+            201..=299 => return Some("enc.exactly-200"),
+            300..=399 => return Some("http.no-redirect"),
+            _ => return None,
+        }
+        let why = self.error()?;
+        let about = |part: &str| why.contains(part);
+        if response.body.starts_with(b"\xef\xbb\xbf") {
+            Some("enc.clean-json")
+        } else if about("parsing time") || about("Go struct field CreatedAt") {
+            Some("enc.created-at")
+        } else if about("Go struct field Status") {
+            Some("enc.status")
+        } else if about("Go struct field Err") {
+            Some("enc.err-type")
+        } else if why == "EOF"
+            || why == "unexpected EOF"
+            || why.starts_with("invalid JSON:")
+            || about("into Go value")
+        {
+            Some("enc.object")
+        } else {
+            None
+        }
     }
 
     fn unlike(&self, what: &str) -> Halt {

@@ -95,10 +95,7 @@ impl Halt {
 
     /// A step to the rule that did not work.
     pub(super) fn setup(answer: &Answer, expected: &str) -> Self {
-        Self::Setup(
-            answer.endpoint(),
-            Box::new(Finding::new(expected, answer.describe())),
-        )
+        Self::Setup(answer.endpoint(), Box::new(answer.finding(expected)))
     }
 }
 

@@ -3,7 +3,7 @@
 mod options;
 
 use super::observed::Observed;
-use super::volume_steps::CALLS;
+use super::volume_steps::{CALLS, known};
 use crate::protocol::Endpoint;
 use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, ensure};
 
@@ -36,7 +36,7 @@ const WORKS: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["enc.opts-null"],
     run: |cx| Box::pin(works(cx)),
 };
 
@@ -83,6 +83,7 @@ const REPEAT_SAME: Case = Case {
 
 async fn repeat_same(cx: &mut Cx) -> CaseResult {
     let name = cx.volume().await?;
+    known(cx, &name).await?;
     cx.create(&name)
         .await?
         .expect_ok("a second Create with the same options succeeds")?;
@@ -113,7 +114,11 @@ const KEEPS_MOUNTS: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["unmount.not-last", "mount.data-persists"],
+    follows: &[
+        "unmount.not-last",
+        "ref.same-volume-twice",
+        "mount.data-persists",
+    ],
     run: |cx| Box::pin(keeps_mounts(cx)),
 };
 
@@ -153,14 +158,17 @@ const DURABLE: Case = Case {
     ],
     needs: &[Need::Exec],
     mode: Mode::Alone,
-    follows: &["restart.remembers", "disc.rebind"],
+    follows: &["restart.remembers", "disc.rebind", "act.optional"],
     run: |cx| Box::pin(durable(cx)),
 };
 
 async fn durable(cx: &mut Cx) -> CaseResult {
     let name = cx.volume().await?;
+    known(cx, &name).await?;
     cx.restart_plugin().await?;
     let get = cx.get(&name).await?;
+    // Whoever comes next shall find the plugin as it was.
+    cx.activate().await?;
     ensure(get.volume().is_some(), || {
         get.finding("the volume is still there after the plugin was killed and started again")
     })
@@ -181,7 +189,7 @@ const EMPTY_NAME: Case = Case {
     docker: &[],
     needs: &[],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["create.works"],
     run: |cx| Box::pin(empty_name(cx)),
 };
 

@@ -31,7 +31,7 @@ pub(super) const REPEAT_DIFFERENT: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["mount.data-persists"],
+    follows: &["mount.data-persists", "err.survive"],
     run: |cx| Box::pin(repeat_different(cx)),
 };
 
@@ -98,7 +98,7 @@ pub(super) const BAD_OPTIONS: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["err.survive"],
+    follows: &["create.works", "err.survive", "err.told", "err.readable"],
     run: |cx| Box::pin(bad_options(cx)),
 };
 
@@ -170,7 +170,7 @@ pub(super) const ATOMIC: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["get.unknown", "err.survive"],
+    follows: &["create.works", "get.unknown", "err.survive"],
     run: |cx| Box::pin(atomic(cx)),
 };
 

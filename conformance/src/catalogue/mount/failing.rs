@@ -27,7 +27,7 @@ pub(super) const FAIL_CLEAN: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["err.survive"],
+    follows: &["create.works", "err.survive"],
     run: |cx| Box::pin(fail_clean(cx)),
 };
 

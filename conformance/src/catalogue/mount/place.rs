@@ -273,7 +273,7 @@ pub(super) const OWN_PATH: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["mount.usable", "mount.visible"],
     run: |cx| Box::pin(own_path(cx)),
 };
 

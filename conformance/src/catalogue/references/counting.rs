@@ -106,14 +106,14 @@ async fn side_by_side(cx: &mut Cx) -> CaseResult {
             volume.mount(cx, second).await?;
             volume.unmount(cx, first).await?;
         }
-        for (volume, ..) in &volumes {
+        for (volume, ..) in &mut volumes {
             volume.check(cx).await?;
         }
     }
     while let Some((mut volume, _, second)) = volumes.pop() {
         volume.unmount(cx, &second).await?;
         volume.finish(cx).await?;
-        for (other, ..) in &volumes {
+        for (other, ..) in &mut volumes {
             other.check(cx).await?;
         }
     }
@@ -182,7 +182,12 @@ pub(super) const FAILED_NOT_COUNTED: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["mount.fail-clean", "unmount.works", "err.survive"],
+    follows: &[
+        "mount.fail-clean",
+        "mount.sibling-failure",
+        "unmount.works",
+        "err.survive",
+    ],
     run: |cx| Box::pin(failed_not_counted(cx)),
 };
 

@@ -56,6 +56,7 @@ pub(super) const LEAK_NOT_YANK: Case = Case {
         "act.repeat",
         "ref.same-id-twice",
         "ref.after-daemon-crash",
+        "ref.live-restore",
         "unmount.not-last",
         "unmount.works",
     ],
@@ -160,6 +161,7 @@ const SEQUENCE: Case = Case {
     follows: &[
         "act.repeat",
         "ref.after-daemon-crash",
+        "ref.live-restore",
         "ref.leak-not-yank",
         "ref.same-id-twice",
         "unmount.not-last",

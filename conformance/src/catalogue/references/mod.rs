@@ -57,6 +57,11 @@ enum Step {
 /// Replays a sequence on a new volume, and looks at the volume after each Mount and Unmount.
 async fn replay(cx: &mut Cx, steps: &[Step]) -> CaseResult<Observed> {
     let mut volume = Observed::volume(cx).await?;
+    if steps.iter().any(|step| matches!(step, Step::Daemon)) {
+        // The daemon that will crash had a start of its own.
+        cx.activate().await?;
+        cx.capabilities().await?;
+    }
     let mut ids: Vec<(char, String)> = Vec::new();
     for step in steps {
         let id = match step {
