@@ -97,7 +97,11 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[],
         mode: Mode::Shared,
-        follows: &["ref.balanced", "mount.data-persists"],
+        follows: &[
+            "conc.same-volume-mounts",
+            "ref.balanced",
+            "mount.data-persists",
+        ],
         run: |cx| Box::pin(races::mount_unmount(cx)),
     },
     Case {
@@ -115,7 +119,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[],
         mode: Mode::Shared,
-        follows: &["remove.in-use"],
+        follows: &["remove.in-use", "conc.same-volume-mounts"],
         run: |cx| Box::pin(races::remove_mount(cx)),
     },
     Case {

@@ -4,15 +4,20 @@
 //! round are written one right after the other, over connections that are open already; who is
 //! first alternates, and so does the head start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::suite::{Answer, CaseResult, Cx, Finding, Halt, Level, Token, ensure};
 
-/// How many clients act at once where many do.
-const CLIENTS: usize = 16;
+/// How many clients act at once where many do: fewer where calls take so long that a plugin which
+/// makes them one after the other, as it may, could not answer the last one in time.
+fn crowd(cx: &Cx, call: &Answer) -> usize {
+    let one = Duration::from_millis(call.ms()).max(Duration::from_millis(1));
+    let fit = cx.limit().as_millis() / 2 / one.as_millis();
+    usize::try_from(fit).unwrap_or(16).clamp(2, 16)
+}
 
 /// How long rounds are repeated.
 const WHILE: Duration = Duration::from_millis(150);
@@ -22,14 +27,18 @@ const ROUNDS: u64 = 200;
 
 pub(super) async fn same_volume_mounts(cx: &mut Cx) -> CaseResult {
     // How a single mount of this plugin shows and goes, to compare with.
-    let (alone, id, path) = cx.held_volume().await?;
+    let (alone, id) = (cx.volume().await?, cx.id());
+    let single = cx.mount(&alone, &id).await?;
+    single.step("Mount of an existing volume succeeds")?;
+    let path = PathBuf::from(single.mountpoint());
     let shows = cx.is_mounted(&path).unwrap_or(false);
     cx.release(&alone, &id).await?;
     let goes = shows && !cx.is_mounted(&path).unwrap_or(true);
 
     let name = cx.volume().await?;
     let mut mounting = JoinSet::new();
-    for (mut client, id) in clients(cx).await? {
+    let crowd = crowd(cx, &single);
+    for (mut client, id) in clients(cx, crowd).await? {
         let name = name.clone();
         mounting.spawn(async move { (client.mount(&name, &id).await, id) });
     }
@@ -37,7 +46,7 @@ pub(super) async fn same_volume_mounts(cx: &mut Cx) -> CaseResult {
     while let Some(joined) = mounting.join_next().await {
         let (answer, id) = joined.map_err(|join| Halt::Harness(join.to_string()))?;
         let answer = answer?;
-        answer.expect_ok(&format!("each of {CLIENTS} Mounts at once succeeds"))?;
+        answer.expect_ok(&format!("each of {crowd} Mounts at once succeeds"))?;
         held.push((id, answer));
     }
     let Some(path) = held
@@ -51,13 +60,7 @@ pub(super) async fn same_volume_mounts(cx: &mut Cx) -> CaseResult {
     let mut left = held.len();
     for (id, _) in held {
         if let Some(token) = &token {
-            still_there(
-                cx,
-                path,
-                token,
-                &format!("while {left} of {CLIENTS} hold it"),
-            )
-            .await?;
+            still_there(cx, path, token, &format!("while {left} of {crowd} hold it")).await?;
         }
         cx.unmount(&name, &id)
             .await?
@@ -73,8 +76,12 @@ pub(super) async fn same_volume_mounts(cx: &mut Cx) -> CaseResult {
 
 pub(super) async fn create_race(cx: &mut Cx) -> CaseResult {
     // A plugin that refuses every repeated Create may refuse these, too.
-    let sequential = cx.volume().await?;
-    let tolerant = cx.create(&sequential).await?.is_ok();
+    let sequential = cx.name();
+    let single = cx.create(&sequential).await?;
+    single.step("Create of a new volume succeeds")?;
+    let crowd = crowd(cx, &single);
+    let repeated = cx.create(&sequential).await?;
+    let tolerant = repeated.is_ok();
 
     let begun = Instant::now();
     let mut round = 0;
@@ -83,7 +90,7 @@ pub(super) async fn create_race(cx: &mut Cx) -> CaseResult {
         let name = cx.name();
         cx.prepare(&name).await?;
         let mut creating = JoinSet::new();
-        for at in 0..CLIENTS {
+        for at in 0..crowd {
             let mut client = cx.fork(&format!("conc.create-race round {round} client {at}"));
             let name = name.clone();
             // The connections are opened by the calls themselves: all at about the same time.
@@ -105,7 +112,10 @@ async fn judge_creates(cx: &mut Cx, name: &str, answers: &[Answer], tolerant: bo
     let made = answers.iter().filter(|answer| answer.is_ok()).count();
     ensure(made > 0, || {
         Finding::new(
-            format!("one of {CLIENTS} Creates of a new name at once succeeds"),
+            format!(
+                "one of {} Creates of a new name at once succeeds",
+                answers.len()
+            ),
             "all of them failed".to_owned(),
         )
     })?;
@@ -116,7 +126,10 @@ async fn judge_creates(cx: &mut Cx, name: &str, answers: &[Answer], tolerant: bo
     let times = list.names().into_iter().filter(|n| *n == name).count();
     ensure(times <= 1, || {
         Finding::new(
-            format!("List shows the name once after {CLIENTS} Creates of it at once"),
+            format!(
+                "List shows the name once after {} Creates of it at once",
+                answers.len()
+            ),
             format!("List shows `{name}` {times} times"),
         )
     })?;
@@ -240,9 +253,9 @@ pub(super) async fn remove_mount(cx: &mut Cx) -> CaseResult {
 }
 
 /// Clients with an open connection and an ID each.
-async fn clients(cx: &mut Cx) -> CaseResult<Vec<(Cx, String)>> {
+async fn clients(cx: &mut Cx, crowd: usize) -> CaseResult<Vec<(Cx, String)>> {
     let mut clients = Vec::new();
-    for at in 0..CLIENTS {
+    for at in 0..crowd {
         let mut client = cx.fork(&format!("conc.same-volume-mounts client {at}"));
         client.capabilities().await?;
         clients.push((client, cx.id()));

@@ -18,7 +18,7 @@ const STALLED: Duration = Duration::from_secs(2);
 const QUEUED: Duration = Duration::from_secs(1);
 
 /// How long that queue should be, if every Mount waited for the one before.
-const QUEUE: Duration = Duration::from_secs(3);
+const QUEUE: Duration = Duration::from_secs(4);
 
 /// Mounts that are done sooner make no queue that could be seen.
 const SLOW_MOUNT: Duration = Duration::from_millis(100);
@@ -61,13 +61,16 @@ pub(super) async fn other_volumes(cx: &mut Cx) -> CaseResult {
         mounting.spawn(async move { client.mount(&busy, &id).await });
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let beside = life(cx).await?;
-    while mounting.join_next().await.is_some() {}
-    beside.judge(
-        &usual,
-        QUEUED,
-        &format!("beside {holders} Mounts of another one"),
-    )
+    // Locks are seldom fair: one that all calls share may be had at once by chance.
+    let mut lives = Vec::new();
+    while !mounting.is_empty() {
+        lives.push(life(cx).await?);
+        while mounting.try_join_next().is_some() {}
+    }
+    let when = format!("beside {holders} Mounts of another one");
+    lives
+        .iter()
+        .try_for_each(|beside| beside.judge(&usual, QUEUED, &when))
 }
 
 /// The calls of a volume's life, and how long they took.

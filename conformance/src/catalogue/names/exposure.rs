@@ -39,12 +39,12 @@ pub(super) async fn state_mode(cx: &mut Cx) -> CaseResult {
         )));
     }
     for (path, file) in state {
-        let open = file.mode & OTHERS_READ != 0 && everybody_reaches(path, after.root());
+        let open = file.mode & OTHERS_READ != 0 && everybody_enters(path);
         ensure(!open, || {
             Finding::new(
                 "a state file can be read by its owner alone",
                 format!(
-                    "{} has the mode {:04o}, and no directory above it keeps others out",
+                    "{} has the mode {:04o}, and its directory lets everybody in",
                     path.display(),
                     file.mode
                 ),
@@ -54,14 +54,12 @@ pub(super) async fn state_mode(cx: &mut Cx) -> CaseResult {
     Ok(())
 }
 
-/// Whether all directories between `root`, which is the runner's, and `path` let everybody in.
-fn everybody_reaches(path: &Path, root: &Path) -> bool {
-    path.ancestors()
-        .skip(1)
-        .take_while(|directory| *directory != root)
-        .all(|directory| {
-            fs::metadata(directory).is_ok_and(|meta| meta.permissions().mode() & OTHERS_ENTER != 0)
-        })
+/// Whether the directory that holds the file keeps nobody out. Those above it may be different
+/// where the plugin is installed.
+fn everybody_enters(path: &Path) -> bool {
+    path.parent().is_some_and(|directory| {
+        fs::metadata(directory).is_ok_and(|meta| meta.permissions().mode() & OTHERS_ENTER != 0)
+    })
 }
 
 pub(super) async fn no_open_tcp(cx: &mut Cx) -> CaseResult {

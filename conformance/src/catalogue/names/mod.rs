@@ -35,6 +35,7 @@ pub(super) const CASES: &[Case] = &[
             "list.complete",
             "list.agrees",
             "sec.injective",
+            "sec.no-traversal",
         ],
         run: |cx| Box::pin(strange::any_name(cx)),
     },
@@ -65,7 +66,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[],
         mode: Mode::Alone,
-        follows: &["mount.own-path", "get.same-name"],
+        follows: &["mount.own-path", "get.same-name", "sec.no-traversal"],
         run: |cx| Box::pin(strange::injective(cx)),
     },
     Case {

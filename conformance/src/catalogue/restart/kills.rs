@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::start_for_good;
 use crate::catalogue::plugin_files::Snapshot;
 use crate::suite::{Answer, CaseResult, Cx, Finding, Halt, ensure};
 
@@ -72,7 +73,7 @@ async fn kill_again_and_again(cx: &mut Cx, kills: u32, anchor: &str) -> CaseResu
         ));
         cx.forgive_trouble();
         let fates: Vec<Fate> = [one?, two?, three?].into_iter().flatten().collect();
-        cx.start_plugin().await?;
+        start_for_good(cx, &format!("after kill {round}")).await?;
         judge(cx, anchor, &fates, round).await?;
         take_back(cx, fates).await?;
     }
@@ -165,12 +166,13 @@ async fn judge(cx: &mut Cx, anchor: &str, fates: &[Fate], round: u32) -> CaseRes
 /// Takes the round's volumes back, so that the next one's state is small again.
 async fn take_back(cx: &mut Cx, fates: Vec<Fate>) -> CaseResult {
     for fate in fates.into_iter().filter(|fate| fate.exists != Some(false)) {
+        let held = fate.held.is_some();
         if let Some(id) = fate.held {
             // Whether holds outlive the plugin is another case's question.
             cx.unmount(&fate.name, &id).await?;
         }
         let removed = cx.remove(&fate.name).await?;
-        if fate.exists == Some(true) && !removed.is_ok() {
+        if fate.exists == Some(true) && !held && !removed.is_ok() {
             let left = removed.describe();
             return Err(Finding::new(
                 format!(

@@ -11,7 +11,7 @@ mod memory;
 mod state;
 mod stop;
 
-use crate::suite::{Case, Halt, Harm, Level, Mode, Need};
+use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -207,3 +207,26 @@ pub(super) const CASES: &[Case] = &[
         run: |_| Box::pin(async { Err(Halt::skip(Need::Engine.lacking())) }),
     },
 ];
+
+/// Starts the plugin and waits for an answer: one that listens before it reads its state may end
+/// right after.
+async fn start_for_good(cx: &mut Cx, when: &str) -> CaseResult {
+    let expected = format!("the plugin starts again {when}");
+    cx.step("start of the plugin");
+    cx.hang_up();
+    let plugin = cx.plugin()?;
+    if let Err(why) = plugin.start().await {
+        return Err(Finding::new(expected, why).into());
+    }
+    let activate = cx.activate().await?;
+    if activate.response().is_some() {
+        return Ok(());
+    }
+    let plugin = cx.plugin()?;
+    let why = if plugin.is_running().await {
+        activate.describe()
+    } else {
+        format!("it ended right after it listened; {}", plugin.last_line())
+    };
+    Err(Finding::new(expected, why).into())
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::start_for_good;
 use crate::catalogue::plugin_files::Snapshot;
 use crate::suite::{CaseResult, Cx, Finding, Halt, Harm};
 
@@ -106,10 +107,7 @@ async fn start_with(cx: &mut Cx, files: &BTreeMap<PathBuf, Vec<u8>>, how: &str) 
     }
     cx.step(format!("{shown} {how}"));
     let printed = cx.plugin()?.output().len();
-    if let Err(why) = cx.plugin()?.start().await {
-        return Err(Finding::new(format!("the plugin starts after {shown} {how}"), why).into());
-    }
-    cx.step("start of the plugin");
+    start_for_good(cx, &format!("after {shown} {how}")).await?;
     cx.list()
         .await?
         .expect_ok(&format!("List succeeds after {shown} {how}"))?;
