@@ -110,6 +110,10 @@ pub(super) const EARLY: Case = Case {
 
 async fn cleanup(cx: &mut Cx) -> CaseResult {
     let socket = socket(cx)?;
+    if !cx.plugin()?.is_running().await {
+        // One that has died is no matter of a clean stop.
+        start(cx).await?;
+    }
     cx.step("kill -TERM of the plugin");
     cx.hang_up();
     let stopped = cx.plugin()?.terminate(STOP).await;

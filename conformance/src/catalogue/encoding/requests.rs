@@ -188,8 +188,8 @@ async fn escapes(cx: &mut Cx) -> CaseResult {
     // Letters of the ordinary alphabet, so that every plugin takes the name.
     let name = cx.name();
     let escaped = escape(&name);
-    let opts = options(cx, &name);
-    let body = format!("{{\"Name\":\"{escaped}\",\"Opts\":{}}}", json!(opts));
+    let opts = json!(cx.opts_for(&name));
+    let body = format!("{{\"Name\":\"{escaped}\",\"Opts\":{opts}}}");
     let create = cx
         .create_raw(&name, Request::docker(Endpoint::Create.path(), body))
         .await?;

@@ -68,7 +68,15 @@ pub(super) const LARGE_LIST_CASE: Case = Case {
     docker: &["time docker volume ls"],
     needs: &[],
     mode: Mode::Alone,
-    follows: &[],
+    follows: &[
+        "list.complete",
+        "enc.object",
+        "enc.err-type",
+        "enc.clean-json",
+        "enc.created-at",
+        "enc.status",
+        "http.no-redirect",
+    ],
     run: |cx| Box::pin(large_list(cx)),
 };
 
