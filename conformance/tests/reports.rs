@@ -56,6 +56,7 @@ fn report() -> Report {
         }),
         error: None,
         ms: 2,
+        failed: true,
     }];
     let mut follows = case(
         "ref.after-daemon-crash",
@@ -94,15 +95,12 @@ fn report() -> Report {
         timeout_s: 10.0,
         ..TargetInfo::default()
     };
-    let left = vec!["volume `x` of create.works: Remove answered 500".to_owned()];
-    Report::new(
-        target,
-        7,
-        std::time::Duration::from_millis(1234),
-        cases,
-        left,
-        false,
-    )
+    let mut report = Report::new(target, 7, cases);
+    report.set_duration(std::time::Duration::from_millis(1234));
+    report.left_behind = vec!["volume `x` of create.works: Remove answered 500".to_owned()];
+    report.notices =
+        vec!["after create.works the plugin no longer answered: started anew".to_owned()];
+    report
 }
 
 fn without_colour(text: &str) -> String {

@@ -242,7 +242,8 @@ async fn optional(cx: &mut Cx) -> CaseResult {
     // What does not work anyway is no matter of Activate.
     let (known, ..) = cx.held_volume().await?;
     cx.get(&known).await?.step("Get of a volume succeeds")?;
-    cx.restart_plugin().await?;
+    cx.kill_plugin().await?;
+    cx.start_plugin_only().await?;
     let name = cx.name();
     let id = cx.id();
     let create = cx.create(&name).await?;

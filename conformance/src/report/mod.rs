@@ -41,6 +41,9 @@ pub struct Report {
     /// What could not be taken back from the plugin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<String>,
+    /// What happened between cases, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// Whether the user ended the run early.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
@@ -153,14 +156,7 @@ pub struct CaseReport {
 impl Report {
     /// Puts a report together and counts.
     #[must_use]
-    pub fn new(
-        target: TargetInfo,
-        seed: u64,
-        took: Duration,
-        cases: Vec<CaseReport>,
-        left_behind: Vec<String>,
-        interrupted: bool,
-    ) -> Self {
+    pub fn new(target: TargetInfo, seed: u64, cases: Vec<CaseReport>) -> Self {
         let mut summary = Summary::default();
         for case in &cases {
             match case.verdict {
@@ -170,17 +166,22 @@ impl Report {
                 Verdict::Skipped => summary.skipped += 1,
             }
         }
-        let duration_ms = millis(took);
         Self {
             schema: SCHEMA,
             target,
             seed,
-            duration_ms,
+            duration_ms: 0,
             summary,
             cases,
-            left_behind,
-            interrupted,
+            left_behind: Vec::new(),
+            notices: Vec::new(),
+            interrupted: false,
         }
+    }
+
+    /// Notes how long the run took.
+    pub fn set_duration(&mut self, took: Duration) {
+        self.duration_ms = millis(took);
     }
 
     /// The cases that accuse the plugin.

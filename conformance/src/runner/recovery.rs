@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::protocol::Endpoint;
-use crate::suite::{Cx, Ledger};
+use crate::suite::{Answer, Cx, Ledger};
 use crate::target::{Broken, Target};
-use crate::wire::WireError;
+use crate::wire::{Request, WireError};
 
 /// What was learnt before the first case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,7 @@ pub struct Preflight {
 pub async fn preflight(target: &Arc<Target>) -> Result<Preflight, String> {
     let mut cx = Cx::new(Arc::clone(target), Arc::default(), "preflight");
     let address = &target.address;
-    let activate = cx
-        .activate()
-        .await
-        .map_err(|_| "the plugin cannot be called".to_owned())?;
+    let activate = handshake(&mut cx).await?;
     match activate.wire_error() {
         None => {}
         Some(WireError::Timeout(limit)) => {
@@ -47,7 +44,7 @@ pub async fn preflight(target: &Arc<Target>) -> Result<Preflight, String> {
         }
     }
     let implements = implements(&activate);
-    if implements.iter().any(|name| name == "VolumeDriver") {
+    if is_volume_driver(&activate) {
         let list = cx.list().await.ok();
         let names: Vec<String> = list
             .iter()
@@ -77,8 +74,39 @@ pub async fn preflight(target: &Arc<Target>) -> Result<Preflight, String> {
     ))
 }
 
+/// Activate as dockerd sends it; where that is refused, once more in the ways in which other clients
+/// ask. A plugin that insists on one of them is a volume plugin that dockerd cannot use: that is for
+/// cases to say.
+async fn handshake(cx: &mut Cx) -> Result<Answer, String> {
+    let path = Endpoint::Activate.path();
+    let json = "application/json";
+    let mut first = None;
+    for request in [
+        Request::docker(path, ""),
+        Request::docker(path, "").header("Content-Type", json),
+        Request::docker(path, "{}"),
+        Request::docker(path, "{}").header("Content-Type", json),
+    ] {
+        let sent = cx.send(Endpoint::Activate, request).await;
+        let answer = sent.map_err(|_| "the plugin cannot be called".to_owned())?;
+        if answer.wire_error().is_some() || is_volume_driver(&answer) {
+            return Ok(first
+                .filter(|_| !is_volume_driver(&answer))
+                .unwrap_or(answer));
+        }
+        first.get_or_insert(answer);
+    }
+    first.ok_or_else(|| "the plugin cannot be called".to_owned())
+}
+
+fn is_volume_driver(activate: &Answer) -> bool {
+    implements(activate)
+        .iter()
+        .any(|name| name == "VolumeDriver")
+}
+
 /// `Implements`, whatever the status is: that has a case of its own.
-fn implements(activate: &crate::suite::Answer) -> Vec<String> {
+fn implements(activate: &Answer) -> Vec<String> {
     if activate.is_ok() {
         return activate.reading().implements.clone();
     }

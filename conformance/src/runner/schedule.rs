@@ -58,6 +58,7 @@ pub async fn run(
         broken_run: None,
         raw: BTreeMap::new(),
         left_behind: Vec::new(),
+        notices: Vec::new(),
     };
     let numbered = || plan.cases.iter().copied().enumerate();
     let of = |mode: Mode| {
@@ -78,18 +79,19 @@ pub async fn run(
         raw,
         interrupted,
         left_behind,
+        notices,
         target,
         ..
     } = run;
-    let cases = settle(&plan.cases, raw, options.strict, &target);
-    let report = Report::new(
+    let mut report = Report::new(
         info,
         options.seed,
-        begun.elapsed(),
-        cases,
-        left_behind,
-        interrupted,
+        settle(&plan.cases, raw, options.strict, &target),
     );
+    report.set_duration(begun.elapsed());
+    report.left_behind = left_behind;
+    report.notices = notices;
+    report.interrupted = interrupted;
     reporter.event(&Event::Finished(&report));
     Ok(report)
 }
@@ -103,6 +105,7 @@ struct Run<'a> {
     broken_run: Option<String>,
     raw: BTreeMap<usize, Raw>,
     left_behind: Vec<String>,
+    notices: Vec<String>,
 }
 
 /// What comes back when a case is over and cleaned up.
@@ -111,6 +114,7 @@ struct Done {
     case: &'static Case,
     raw: Raw,
     trouble: Option<String>,
+    ledger: Arc<Ledger>,
     left_behind: Vec<String>,
 }
 
@@ -120,6 +124,7 @@ impl Run<'_> {
         let mut running: JoinSet<Done> = JoinSet::new();
         let mut abort: Vec<AbortHandle> = Vec::new();
         let mut again = VecDeque::new();
+        let mut unwell = Vec::new();
         let mut trouble: Option<(String, String)> = None;
         loop {
             while trouble.is_none() && running.len() < self.options.jobs.max(1) {
@@ -139,8 +144,9 @@ impl Run<'_> {
                 break;
             };
             self.left_behind.extend(done.left_behind);
-            if let (None, Some(what)) = (&trouble, &done.trouble) {
-                trouble = Some((done.case.id.to_owned(), what.clone()));
+            if let Some(what) = &done.trouble {
+                unwell.push((Arc::clone(&done.ledger), done.case.id));
+                trouble.get_or_insert_with(|| (done.case.id.to_owned(), what.clone()));
             }
             // Alone it cannot be a victim of others, so what it found is its own.
             let company = self.options.jobs > 1;
@@ -151,8 +157,26 @@ impl Run<'_> {
             }
             if let Some((case, what)) = trouble.take_if(|_| running.is_empty()) {
                 self.heal(&case, &what).await;
-                for (at, case) in again.drain(..).chain(queue.drain(..)).collect::<Vec<_>>() {
+                for (ledger, id) in unwell.drain(..) {
+                    self.take_back_late(&ledger, id).await;
+                }
+                let anew: Vec<_> = again.drain(..).collect();
+                for (at, case) in anew
+                    .iter()
+                    .copied()
+                    .chain(queue.drain(..))
+                    .collect::<Vec<_>>()
+                {
                     self.alone(at, case).await;
+                }
+                let seen_again = anew
+                    .iter()
+                    .any(|(at, _)| self.raw.get(at).is_some_and(Raw::is_finding));
+                if !seen_again && !self.interrupted {
+                    self.notice(format!(
+                        "while several cases ran at once, calls went unanswered ({what}, in {case}); each case \
+                         alone did not see it again. The plugin may lock up under parallel calls: try --jobs 16"
+                    ));
                 }
             }
         }
@@ -177,7 +201,10 @@ impl Run<'_> {
         self.left_behind.extend(done.left_behind);
         self.finish(at, case, done.raw);
         match done.trouble {
-            Some(what) => self.heal(case.id, &what).await,
+            Some(what) => {
+                self.heal(case.id, &what).await;
+                self.take_back_late(&done.ledger, case.id).await;
+            }
             // A case that stops the plugin and was cut short may have left it so.
             None if case.needs.contains(&Need::Exec) => self.heal_if_down(case.id).await,
             None => {}
@@ -252,8 +279,19 @@ impl Run<'_> {
             return;
         }
         if let Some(notice) = recover(&self.target, case, what).await {
-            self.reporter.event(&Event::Notice(&notice));
+            self.notice(notice);
         }
+    }
+
+    fn notice(&mut self, text: String) {
+        self.reporter.event(&Event::Notice(&text));
+        self.notices.push(text);
+    }
+
+    /// Takes back what a case made that ended with the plugin unwell.
+    async fn take_back_late(&mut self, ledger: &Ledger, case: &str) {
+        let left = take_back(&self.target, ledger, case).await;
+        self.left_behind.extend(left);
     }
 
     async fn heal_if_down(&mut self, case: &str) {
@@ -319,7 +357,11 @@ fn start(
         let trouble = ledger
             .first_trouble()
             .map(|t| format!("{} {}", t.endpoint, t.what));
-        let left_behind = take_back(&target, &ledger, case.id).await;
+        // A plugin that is not well is looked after first.
+        let left_behind = match &trouble {
+            None => take_back(&target, &ledger, case.id).await,
+            Some(_) => Vec::new(),
+        };
         Done {
             at,
             case,
@@ -329,6 +371,7 @@ fn start(
                 took,
             },
             trouble,
+            ledger,
             left_behind,
         }
     };

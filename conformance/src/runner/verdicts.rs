@@ -113,6 +113,22 @@ pub(super) fn settle(
     reports
 }
 
+/// Rules on how calls are taken and answered: where one of them is broken, calls fail all over.
+const ABOUT_ALL_CALLS: [&str; 12] = [
+    "http.no-content-type",
+    "http.accept",
+    "http.host",
+    "http.no-redirect",
+    "http.keep-alive",
+    "http.parallel-connections",
+    "enc.object",
+    "enc.exactly-200",
+    "enc.err-type",
+    "enc.clean-json",
+    "enc.created-at",
+    "enc.status",
+];
+
 /// Sections whose cases judge what calls do. The others judge how they are made and answered, and
 /// explain rather than are explained.
 const ABOUT_CALLS: [&str; 12] = [
@@ -135,7 +151,16 @@ fn broken_call(report: &CaseReport, causes: &BTreeMap<String, Option<String>>) -
     if !ABOUT_CALLS.contains(&report.section.as_str()) {
         return None;
     }
-    let endpoint = Endpoint::from_path(&report.transcript.last()?.request.path)?;
+    let last = report.transcript.last()?;
+    let endpoint = Endpoint::from_path(&last.request.path)?;
+    if last.failed {
+        let null = (endpoint == Endpoint::Create).then_some("enc.opts-null");
+        let rules = null.into_iter().chain(ABOUT_ALL_CALLS);
+        let found = rules.into_iter().find_map(|id| causes.get(id)?.clone());
+        if found.is_some() {
+            return found;
+        }
+    }
     let base = endpoint.base_case();
     let cause = causes.get(base)?.clone()?;
     (base != report.id && cause != report.id).then_some(cause)

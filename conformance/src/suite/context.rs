@@ -357,12 +357,14 @@ impl Cx {
         begun: Instant,
     ) -> (Answer, Exchange) {
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let exchange = Exchange::record(request, &sent, ms, &self.target.secrets());
-        self.ledger.exchange(exchange.clone());
+        let mut exchange = Exchange::record(request, &sent, ms, &self.target.secrets());
         if let Err(error) = &sent {
             self.worry(endpoint, error);
         }
-        (Answer::new(endpoint, sent, ms), exchange)
+        let answer = Answer::new(endpoint, sent, ms);
+        exchange.failed = !answer.is_ok();
+        self.ledger.exchange(exchange.clone());
+        (answer, exchange)
     }
 
     /// Drops the kept-alive connection: the next call opens a new one.
@@ -587,11 +589,24 @@ impl Cx {
         Ok(())
     }
 
-    /// Starts the plugin again.
+    /// Starts the plugin again and activates it, so that what follows does not judge whether it can do
+    /// without: that has a case of its own.
     ///
     /// # Errors
     /// A finding when it does not come up.
     pub async fn start_plugin(&mut self) -> CaseResult<Duration> {
+        let took = self.start_plugin_only().await?;
+        // A memory of its own: this is no part of the case.
+        let mut aside = Self::new(Arc::clone(&self.target), Arc::default(), "activation");
+        aside.activate().await?;
+        Ok(took)
+    }
+
+    /// Starts the plugin again and says nothing to it, as dockerd does while it lives.
+    ///
+    /// # Errors
+    /// As [`start_plugin`](Self::start_plugin).
+    pub async fn start_plugin_only(&mut self) -> CaseResult<Duration> {
         self.step("start of the plugin");
         self.hang_up();
         self.plugin()?.start().await.map_err(|why| {

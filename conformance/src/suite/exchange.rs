@@ -22,6 +22,9 @@ pub struct Exchange {
     pub error: Option<String>,
     /// How long it took, in milliseconds.
     pub ms: u64,
+    /// Whether dockerd takes it for a failure.
+    #[serde(skip)]
+    pub failed: bool,
 }
 
 /// The request of an [`Exchange`].
@@ -84,6 +87,7 @@ impl Exchange {
             }),
             error: sent.as_ref().err().map(|error| mask(error.to_string())),
             ms,
+            failed: sent.is_err(),
         }
     }
 }

@@ -23,6 +23,9 @@ pub fn human(report: &Report, width: usize) -> String {
     findings(&mut page, report);
     sections(&mut page, report);
     skipped(&mut page, report);
+    for line in &report.notices {
+        page.labelled(&styled(WARN, "note"), 4, line);
+    }
     for line in &report.left_behind {
         page.labelled(&styled(WARN, "left"), 4, line);
     }
