@@ -2,6 +2,7 @@
 
 mod activation;
 mod capabilities;
+mod compared;
 mod concurrency;
 mod create;
 mod discovery;
