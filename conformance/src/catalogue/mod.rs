@@ -3,6 +3,7 @@
 mod activation;
 mod canary;
 mod capabilities;
+mod compared;
 mod concurrency;
 mod create;
 mod discovery;

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::compared::{Compared, guards};
 use super::volume_steps::{kernel_mount, remove_refused, stuck, wait_until};
 use crate::protocol::Endpoint;
 use crate::suite::{CaseResult, Cx, Finding, Halt, Harm, Level, Token};
@@ -376,40 +377,4 @@ impl Observed {
             format!(", after{}", self.history)
         }
     }
-}
-
-/// Another volume that was mounted and unmounted once.
-struct Compared {
-    name: String,
-    /// How long its release took.
-    took: Duration,
-}
-
-impl Compared {
-    /// Mounts and unmounts another volume; `None` if that one is not released either.
-    async fn with_another(cx: &mut Cx) -> CaseResult<Option<Self>> {
-        cx.step("to compare, another volume is mounted and unmounted once");
-        let (name, id, path) = cx.held_volume().await?;
-        let real = kernel_mount(cx, &path).await?;
-        cx.release(&name, &id).await?;
-        let took = match real {
-            Some(real) => wait_until(LATER, || Ok(!cx.is_mounted(&real)?)).await?,
-            None => Some(Duration::ZERO),
-        };
-        Ok(took.map(|took| Self { name, took }))
-    }
-}
-
-/// Whether the plugin refuses to remove a volume that is held, keeps it usable, and removes it
-/// afterwards: then a refusal shows that the plugin counts a holder.
-async fn guards(cx: &mut Cx) -> CaseResult<bool> {
-    cx.step("does Remove tell whether a volume is held? Tried on another volume");
-    let (name, id, _) = cx.held_volume().await?;
-    if !remove_refused(cx, &name).await? {
-        return Ok(false);
-    }
-    if !cx.unmount(&name, &id).await?.is_ok() {
-        return Ok(false);
-    }
-    Ok(!remove_refused(cx, &name).await?)
 }

@@ -236,3 +236,40 @@ pub(super) fn excerpt(text: &str) -> String {
     let start: String = line.chars().take(157).collect();
     format!("{start}…")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+    use crate::protocol::Endpoint;
+    use crate::wire::Response;
+
+    fn explained(status: u16, body: &str) -> Option<String> {
+        let response = Response {
+            status,
+            headers: vec![],
+            body: body.into(),
+        };
+        let answer = Answer::new(Endpoint::Get, Ok(response), 0);
+        answer.finding("it is understood").explained_by
+    }
+
+    #[test]
+    fn answers_that_dockerd_cannot_read_are_explained_by_their_form() {
+        let volume = |field: &str| format!("{{\"Volume\":{{\"Name\":\"v\",{field}}}}}");
+        for (status, body, case) in [
+            (204, String::new(), "enc.exactly-200"),
+            (307, String::new(), "http.no-redirect"),
+            (200, String::new(), "enc.object"),
+            (200, "[]".to_owned(), "enc.object"),
+            (200, "\u{feff}{}".to_owned(), "enc.clean-json"),
+            (200, "{\"Err\":{}}".to_owned(), "enc.err-type"),
+            (200, volume("\"CreatedAt\":\"\""), "enc.created-at"),
+            (200, volume("\"CreatedAt\":5"), "enc.created-at"),
+            (200, volume("\"Status\":\"ok\""), "enc.status"),
+        ] {
+            assert_eq!(explained(status, &body).as_deref(), Some(case), "{body}");
+        }
+        assert_eq!(explained(500, "{\"Err\":\"boom\"}"), None);
+        assert_eq!(explained(200, "{\"Err\":\"boom\"}"), None);
+    }
+}
