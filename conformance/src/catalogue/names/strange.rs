@@ -218,6 +218,7 @@ const PAIRS: &[(&str, &str, &str)] = &[
 ];
 
 pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
+    ordinary(cx).await?;
     let unique = cx.hex(10);
     let long = |length: usize, last: char| {
         let mut name: String = unique.repeat(length / 10 + 1);

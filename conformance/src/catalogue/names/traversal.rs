@@ -60,10 +60,10 @@ pub(super) async fn no_traversal(cx: &mut Cx) -> CaseResult {
                 return Err(Finding::new(
                     "a name mounts nothing but the plugin's own",
                     format!(
-                        "Mount of {} shows {}, which is the runner's, at {}",
+                        "Mount of {} answered {}, which leads to the runner's {}",
                         shown(name),
-                        canary.dir().display(),
-                        mount.mountpoint()
+                        mount.mountpoint(),
+                        canary.dir().display()
                     ),
                 )
                 .into());

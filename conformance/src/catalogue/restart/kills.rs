@@ -158,8 +158,9 @@ async fn judge(cx: &mut Cx, anchor: &str, fates: &[Fate], round: u32) -> CaseRes
             ))
         })?;
     }
-    let list = cx.list().await?;
-    list.expect_ok(&format!("List succeeds after kill {round}"))?;
+    cx.list()
+        .await?
+        .step(&format!("List succeeds after kill {round}"))?;
     Ok(())
 }
 

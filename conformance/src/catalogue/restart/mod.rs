@@ -36,7 +36,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["list.complete"],
+        follows: &["list.complete", "create.works", "create.durable"],
         run: |cx| Box::pin(memory::remembers(cx)),
     },
     Case {
@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &["restart.remembers"],
+        follows: &["restart.remembers", "mount.writable"],
         run: |cx| Box::pin(memory::faithful(cx)),
     },
     Case {
@@ -71,7 +71,13 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["restart.remembers", "create.durable", "remove.works"],
+        follows: &[
+            "restart.remembers",
+            "create.durable",
+            "remove.works",
+            "create.works",
+            "get.unknown",
+        ],
         run: |cx| Box::pin(kills::any_moment(cx, 12)),
     },
     Case {
@@ -93,6 +99,8 @@ pub(super) const CASES: &[Case] = &[
             "restart.remembers",
             "create.durable",
             "remove.works",
+            "create.works",
+            "get.unknown",
         ],
         run: |cx| Box::pin(kills::any_moment(cx, 50)),
     },
@@ -145,7 +153,12 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &["restart.remembers", "restart.faithful", "mount.heals"],
+        follows: &[
+            "restart.remembers",
+            "restart.faithful",
+            "mount.heals",
+            "mount.writable",
+        ],
         run: |cx| Box::pin(holders::remount(cx)),
     },
     Case {
@@ -166,7 +179,12 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["restart.remembers", "unmount.not-last"],
+        follows: &[
+            "restart.remembers",
+            "unmount.not-last",
+            "ref.same-volume-twice",
+            "mount.writable",
+        ],
         run: |cx| Box::pin(holders::old_ids(cx)),
     },
     Case {
