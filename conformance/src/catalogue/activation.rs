@@ -73,7 +73,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[],
         mode: Mode::Alone,
-        follows: &["http.keep-alive"],
+        follows: &["act.handshake", "http.keep-alive"],
         run: |cx| Box::pin(repeat(cx)),
     },
     Case {

@@ -107,9 +107,10 @@ pub(super) fn settle(
                 .find(|id| findings.iter().any(|found| found == *id));
             report.explained_by = cause
                 .map(|id| (*id).to_owned())
-                .or_else(|| broken_call(report, &causes));
+                .or_else(|| broken_call(report, &causes, &findings));
         }
     }
+    break_circles(&mut reports);
     reports
 }
 
@@ -145,25 +146,55 @@ fn cause_of(report: &CaseReport) -> Option<String> {
     }
 }
 
-/// The case that explains a finding which came to light in a call that does not even work in its
-/// plainest form.
-fn broken_call(report: &CaseReport, causes: &BTreeMap<String, Option<String>>) -> Option<String> {
-    if !ABOUT_CALLS.contains(&report.section.as_str()) {
-        return None;
-    }
+/// The case that explains a finding which came to light in a call that no call of its kind survives,
+/// or that does not even work in its plainest form.
+fn broken_call(
+    report: &CaseReport,
+    causes: &BTreeMap<String, Option<String>>,
+    findings: &[String],
+) -> Option<String> {
     let last = report.transcript.last()?;
     let endpoint = Endpoint::from_path(&last.request.path)?;
-    if last.failed {
-        let null = (endpoint == Endpoint::Create).then_some("enc.opts-null");
-        let rules = null.into_iter().chain(ABOUT_ALL_CALLS);
-        let found = rules.into_iter().find_map(|id| causes.get(id)?.clone());
-        if found.is_some() {
-            return found;
+    let null = (endpoint == Endpoint::Create).then_some("enc.opts-null");
+    let mut rules = null.into_iter().chain(ABOUT_ALL_CALLS);
+    if last.failed && !rules.clone().any(|id| id == report.id) {
+        let found = rules.find(|id| findings.iter().any(|found| found == id));
+        if let Some(id) = found {
+            return Some(id.to_owned());
         }
+    }
+    if !ABOUT_CALLS.contains(&report.section.as_str()) {
+        return None;
     }
     let base = endpoint.base_case();
     let cause = causes.get(base)?.clone()?;
     (base != report.id && cause != report.id).then_some(cause)
+}
+
+/// Findings that explain each other in a circle explain nothing: the first of them stands.
+fn break_circles(reports: &mut [CaseReport]) {
+    for at in 0..reports.len() {
+        let by = |id: &str, reports: &[CaseReport]| {
+            let found = reports.iter().find(|report| report.id == id)?;
+            found.explained_by.clone()
+        };
+        let Some(start) = reports.get(at).map(|report| report.id.clone()) else {
+            continue;
+        };
+        let mut next = by(&start, reports);
+        for _ in 0..reports.len() {
+            match next {
+                Some(id) if id == start => {
+                    if let Some(report) = reports.get_mut(at) {
+                        report.explained_by = None;
+                    }
+                    break;
+                }
+                Some(id) => next = by(&id, reports),
+                None => break,
+            }
+        }
+    }
 }
 
 fn report(
