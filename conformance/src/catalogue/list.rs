@@ -77,7 +77,7 @@ const AGREES: Case = Case {
     needs: &[],
     // What others create and remove meanwhile would be listed, and gone.
     mode: Mode::Alone,
-    follows: &["list.bodies", "remove.works"],
+    follows: &["list.bodies", "remove.works", "enc.escapes"],
     run: |cx| Box::pin(agrees(cx)),
 };
 

@@ -13,8 +13,9 @@ use crate::exit::Exit;
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
+use crate::target::address::Found;
 use crate::target::{Files, Isolation, Launch, Plugin, Target, address, isolate, mounts};
-use crate::wire::Address;
+use crate::wire::{Address, Connection};
 
 /// The name of the socket that a plugin is told to listen on.
 const SOCKET: &str = "plugin.sock";
@@ -90,10 +91,16 @@ impl Setup {
         let mut found = None;
         let address = match (&args.socket, &args.plugin, &command) {
             (Some(text), _, _) => address::parse(text, &tls)?,
-            (None, Some(name), _) => {
+            (None, Some(name), None) => {
                 let (address, place) = address::locate(name, &directories(args), &tls)?;
                 found = Some(place);
                 address
+            }
+            // Where it would listen by default; where it does is looked up when it has started.
+            (None, Some(name), Some(_)) => {
+                let directories = directories(args);
+                let first = directories.sockets.first().cloned().unwrap_or_default();
+                address::unix(&first.join(format!("{name}.sock")))?
             }
             (None, None, Some(_)) => address::unix(&work.path.join(SOCKET))?,
             (None, None, None) => {
@@ -163,20 +170,55 @@ impl Setup {
         Ok(Self { target, isolation })
     }
 
-    async fn judge(self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
-        let target = Arc::new(self.target);
-        if let Some(plugin) = &target.plugin {
-            std::fs::create_dir_all(target.work.join("plugin"))
-                .map_err(|error| format!("{}: {error}", target.work.display()))?;
-            plugin.start().await?;
-        } else {
-            address::check(&target.address, args.timeout).await?;
+    async fn judge(mut self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
+        if let Some(plugin) = &mut self.target.plugin {
+            std::fs::create_dir_all(self.target.work.join("plugin"))
+                .map_err(|error| format!("{}: {error}", self.target.work.display()))?;
+            match &args.plugin {
+                None => {
+                    plugin.start().await?;
+                }
+                Some(name) => {
+                    plugin.spawn().await?;
+                    let (address, found) = appears(plugin, name, args).await?;
+                    plugin.listens_at(address.clone());
+                    self.target.address = address;
+                    self.target.found = Some(found);
+                }
+            }
         }
+        let target = Arc::new(self.target);
+        address::check(&target.address, args.timeout).await?;
         let ended = judge(&target, args, plan, seed, self.isolation).await;
         if let Some(plugin) = &target.plugin {
             plugin.end_group().await;
         }
         ended
+    }
+}
+
+/// Waits until a plugin that was just started can be found by its name.
+async fn appears(plugin: &Plugin, name: &str, args: &RunArgs) -> Result<(Address, Found), String> {
+    let (directories, tls) = (directories(args), args.tls());
+    let deadline = tokio::time::Instant::now() + args.start_timeout;
+    loop {
+        let why = match address::locate(name, &directories, &tls) {
+            Ok((address, found)) => match Connection::open(&address, args.start_timeout).await {
+                Ok(_) => return Ok((address, found)),
+                Err(error) => format!("{address} {error}"),
+            },
+            Err(why) => why,
+        };
+        if !plugin.is_running().await {
+            return Err(format!(
+                "the plugin ended before it was found: {}",
+                plugin.last_line()
+            ));
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(why);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
 

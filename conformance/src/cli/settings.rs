@@ -18,8 +18,8 @@ pub struct RunArgs {
     /// Where it listens: a path, unix://PATH, tcp://HOST:PORT, http://… or https://…
     #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["plugin", "reference"])]
     pub(super) socket: Option<String>,
-    /// Its name, found the way Docker finds it.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["reference", "exec"])]
+    /// Its name, found the way Docker finds it. With --exec, it is started and then looked for.
+    #[arg(long, value_name = "NAME", conflicts_with = "reference")]
     pub(super) plugin: Option<String>,
     /// The embedded reference driver, on a temporary socket.
     #[arg(long, conflicts_with = "exec")]
@@ -138,10 +138,10 @@ impl RunArgs {
             return Ok(None);
         };
         let command = UserCommand::parse("--exec", line)?;
-        if self.socket.is_none() && !command.mentions("socket") {
+        if self.socket.is_none() && self.plugin.is_none() && !command.mentions("socket") {
             return Err(format!(
                 "--exec '{line}' does not say where to listen: put {{socket}} where the plugin takes its \
-                 socket's path, or give the path with --socket"
+                 socket's path, or give the path with --socket, or the plugin's name with --plugin"
             ));
         }
         Ok(Some(command))

@@ -156,6 +156,7 @@ impl Run<'_> {
                 self.finish(done.at, done.case, done.raw);
             }
             if let Some((case, what)) = trouble.take_if(|_| running.is_empty()) {
+                let deaths = self.target.health.deaths().len();
                 self.heal(&case, &what).await;
                 for (ledger, id) in unwell.drain(..) {
                     self.take_back_late(&ledger, id).await;
@@ -168,6 +169,10 @@ impl Run<'_> {
                     .collect::<Vec<_>>()
                 {
                     self.alone(at, case).await;
+                }
+                // Which of several cases killed the plugin is known only when one did so alone.
+                if self.target.health.deaths().len() > deaths + 1 {
+                    self.target.health.forget_death(deaths);
                 }
                 let seen_again = anew
                     .iter()
@@ -205,9 +210,7 @@ impl Run<'_> {
                 self.heal(case.id, &what).await;
                 self.take_back_late(&done.ledger, case.id).await;
             }
-            // A case that stops the plugin and was cut short may have left it so.
-            None if case.needs.contains(&Need::Exec) => self.heal_if_down(case.id).await,
-            None => {}
+            None => self.heal_if_down(case).await,
         }
     }
 
@@ -294,16 +297,20 @@ impl Run<'_> {
         self.left_behind.extend(left);
     }
 
-    async fn heal_if_down(&mut self, case: &str) {
+    /// Looks after a plugin whose process has ended although all calls were answered.
+    async fn heal_if_down(&mut self, case: &Case) {
         let Some(plugin) = &self.target.plugin else {
             return;
         };
-        if !plugin.is_running().await && !self.interrupted {
-            // The case itself has said what there is to say.
-            if let Err(why) = plugin.start().await {
-                self.heal(case, &why).await;
-            }
+        if self.interrupted || plugin.is_running().await {
+            return;
         }
+        // A case that stops the plugin and was cut short has left it so. Any other was answered,
+        // and it was the cleaning up that the plugin did not survive.
+        if case.needs.contains(&Need::Exec) && plugin.start().await.is_ok() {
+            return;
+        }
+        self.heal(case.id, "the process ended").await;
     }
 
     fn finish(&mut self, at: usize, case: &'static Case, raw: Raw) {

@@ -157,6 +157,11 @@ fn broken_call(
     let endpoint = Endpoint::from_path(&last.request.path)?;
     let null = (endpoint == Endpoint::Create).then_some("enc.opts-null");
     let mut rules = null.into_iter().chain(ABOUT_ALL_CALLS);
+    // A plugin that dies takes all calls with it that are under way.
+    let died = findings.iter().any(|found| found == "err.survive");
+    if died && last.response.is_none() && report.id != "err.survive" {
+        return Some("err.survive".to_owned());
+    }
     if last.failed && !rules.clone().any(|id| id == report.id) {
         let found = rules.find(|id| findings.iter().any(|found| found == id));
         if let Some(id) = found {

@@ -39,6 +39,14 @@ impl Health {
             .push(death);
     }
 
+    /// Forgets the `at`th death: a later one has shown better what causes it.
+    pub fn forget_death(&self, at: usize) {
+        let mut deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        if at < deaths.len() {
+            deaths.remove(at);
+        }
+    }
+
     /// When the plugin's process ended unasked, and how.
     #[must_use]
     pub fn deaths(&self) -> Vec<Broken> {

@@ -75,6 +75,11 @@ impl Plugin {
         self.clears_socket.store(true, Ordering::Relaxed);
     }
 
+    /// Corrects where the plugin listens, once it is known.
+    pub fn listens_at(&mut self, address: Address) {
+        self.address = address;
+    }
+
     /// The words of the command as they are run.
     #[must_use]
     pub fn words(&self) -> Vec<String> {

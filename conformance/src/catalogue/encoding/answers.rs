@@ -19,7 +19,7 @@ pub(super) const OBJECT: Case = Case {
     docker: &["docker volume create -d {plugin} {volume}"],
     needs: &[],
     mode: Mode::Closing,
-    follows: &[],
+    follows: &["http.no-redirect"],
     run: |cx| Box::pin(object(cx)),
 };
 
@@ -98,7 +98,7 @@ pub(super) const CLEAN_JSON: Case = Case {
     docker: &["docker volume create -d {plugin} {volume}"],
     needs: &[],
     mode: Mode::Closing,
-    follows: &[],
+    follows: &["http.no-redirect"],
     run: |cx| Box::pin(judge(cx, Lint::UncleanJson, "an answer is one JSON value")),
 };
 

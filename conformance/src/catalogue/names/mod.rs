@@ -38,6 +38,7 @@ pub(super) const CASES: &[Case] = &[
             "sec.no-traversal",
             "create.works",
             "get.unknown",
+            "enc.escapes",
         ],
         run: |cx| Box::pin(strange::any_name(cx)),
     },

@@ -36,7 +36,7 @@ pub(super) const KEEP_ALIVE: Case = Case {
     docker: &["for i in 1 2 3 4 5; do docker volume inspect {volume}; done"],
     needs: &[],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["get.read-only", "get.unknown"],
     run: |cx| Box::pin(keep_alive(cx)),
 };
 

@@ -29,7 +29,7 @@ pub(super) const DISCONNECT: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["get.unknown"],
     run: |cx| Box::pin(disconnect(cx)),
 };
 
