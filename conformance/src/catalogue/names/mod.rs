@@ -2,11 +2,12 @@
 //!
 //! dockerd checks neither volume names nor options for plugin drivers, so whoever may run
 //! `docker volume create` speaks to the plugin directly, and the plugin runs as root. `strange`
-//! holds odd but harmless names, `traversal` and `injection` what aims at the host (at canaries
+//! holds odd but harmless names, `injective` pairs of names, `traversal` and `injection` what aims at the host (at canaries
 //! here), `links` symbolic links inside of volumes, `exposure` what the plugin leaves open.
 
 mod exposure;
 mod injection;
+mod injective;
 mod links;
 mod strange;
 mod traversal;
@@ -34,10 +35,12 @@ pub(super) const CASES: &[Case] = &[
             "get.same-name",
             "list.complete",
             "list.agrees",
-            "sec.injective",
-            "sec.no-traversal",
             "create.works",
             "get.unknown",
+            "enc.escapes",
+            "err.survive",
+            "sec.no-traversal",
+            "sec.injective",
         ],
         run: |cx| Box::pin(strange::any_name(cx)),
     },
@@ -52,7 +55,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker volume create -d {plugin} {volume}"],
         needs: &[Need::Hostile, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &[],
+        follows: &["err.survive"],
         run: |cx| Box::pin(traversal::no_traversal(cx)),
     },
     Case {
@@ -77,7 +80,7 @@ pub(super) const CASES: &[Case] = &[
             "list.agrees",
             "mount.writable",
         ],
-        run: |cx| Box::pin(strange::injective(cx)),
+        run: |cx| Box::pin(injective::injective(cx)),
     },
     Case {
         id: "sec.no-shell",
@@ -92,7 +95,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker volume create -d {plugin} '$(touch /tmp/canary)'"],
         needs: &[Need::Hostile, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &[],
+        follows: &["err.survive"],
         run: |cx| Box::pin(injection::no_shell(cx)),
     },
     Case {
