@@ -2,8 +2,9 @@
 //!
 //! dockerd checks neither volume names nor options for plugin drivers, so whoever may run
 //! `docker volume create` speaks to the plugin directly, and the plugin runs as root. `strange`
-//! holds odd but harmless names, `injective` pairs of names, `traversal` and `injection` what aims at the host (at canaries
-//! here), `links` symbolic links inside of volumes, `exposure` what the plugin leaves open.
+//! holds odd but harmless names, `injective` pairs of them, `traversal` and `injection` what aims
+//! at the host (at canaries here), `links` symbolic links inside of volumes, `exposure` what the
+//! plugin leaves open.
 
 mod exposure;
 mod injection;
