@@ -39,7 +39,13 @@ fn main() -> ExitCode {
     let mut trials = vec![Trial::test("no_fault_no_finding", without_fault)];
     for fault in FAULTS {
         let seen = Arc::clone(&seen);
-        trials.push(Trial::test(fault.name, move || with_fault(fault, &seen)));
+        let unseen = NOT_YET.iter().find(|(name, _)| *name == fault.name);
+        let name = unseen.map_or_else(
+            || fault.name.to_owned(),
+            |(name, why)| format!("{name} (skipped: {why})"),
+        );
+        let trial = Trial::test(name, move || with_fault(fault, &seen));
+        trials.push(trial.with_ignored_flag(unseen.is_some()));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     table(&seen.lock().unwrap());
@@ -56,6 +62,9 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
     // A Mount that can be watched.
     ("get.during-mount", " --slow-mount 300", &[]),
     ("mount.late-client", " --slow-mount 300", &[]),
+    ("conc.other-volumes:global-lock", " --slow-mount 300", &[]),
+    ("conc.other-volumes:list", " --slow-mount 300", &[]),
+    ("restart.graceful:cuts-calls", " --slow-mount 300", &[]),
     // Options that the fault is about.
     (
         "create.repeat-different:ignored",
@@ -68,6 +77,7 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
         &["--opt", "token=t-{volume}"],
     ),
     ("create.bad-options:unparsable", "", &["--opt", "mode=0750"]),
+    ("restart.remembers:options", "", &["--opt", "mode=0755"]),
     // It strikes at the next Unmount, whosever that is.
     ("mount.sibling-failure", "", &["--jobs", "1"]),
     // A plugin with a specification file is found by its name.
@@ -94,6 +104,12 @@ const NO_PLUGIN: &[&str] = &[
 
 /// Faults that make nonsense of every other call, so that any case may fail.
 const NONSENSE: &[&str] = &["http.keep-alive:mixes-answers"];
+
+/// Faults that no case can see yet, and why.
+const NOT_YET: &[(&str, &str)] = &[(
+    "conc.linearizable",
+    "histories of concurrent calls are not checked yet",
+)];
 
 /// A run against the plugin with `fault`: the exit status, and the report if there is one.
 fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {

@@ -144,13 +144,7 @@ async fn survive(cx: &mut Cx) -> CaseResult {
     let expected = "the plugin's process lives through the whole run";
     if let Some(death) = cx.target().health.deaths().into_iter().next() {
         let finding = Finding::new(expected, format!("it {}", death.what));
-        // A case of this kind plays every call and has no finding of its own to point at.
-        let own = death.case.starts_with("enc.") || death.case.starts_with("err.");
-        return Err(if own {
-            finding.into()
-        } else {
-            finding.because(death.case).into()
-        });
+        return Err(finding.because(death.case).into());
     }
     ensure(lives(cx).await?, || {
         Finding::new(expected, "it ended while this case made each call once")

@@ -155,7 +155,7 @@ pub(super) async fn mount_unmount(cx: &mut Cx) -> CaseResult {
     let shows = cx.is_mounted(&path).unwrap_or(false);
     let token = token(cx, &path).await?;
     let mut other = cx.fork("conc.mount-unmount other client");
-    other.get(&name).await?;
+    connect(&mut other).await?;
 
     let mut leaving = first;
     let begun = Instant::now();
@@ -201,13 +201,13 @@ pub(super) async fn mount_unmount(cx: &mut Cx) -> CaseResult {
 
 pub(super) async fn remove_mount(cx: &mut Cx) -> CaseResult {
     let mut other = cx.fork("conc.remove-mount other client");
+    connect(&mut other).await?;
     let begun = Instant::now();
     let mut round = 0;
     while round == 0 || (round < ROUNDS && begun.elapsed() < WHILE) {
         let name = cx.volume().await?;
         let id = cx.id();
         let pause = pause(cx, round);
-        other.get(&name).await?;
         let (remove, mount) = if round % 2 == 0 {
             tokio::join!(cx.remove(&name), async {
                 tokio::time::sleep(pause).await;
@@ -257,10 +257,21 @@ async fn clients(cx: &mut Cx, crowd: usize) -> CaseResult<Vec<(Cx, String)>> {
     let mut clients = Vec::new();
     for at in 0..crowd {
         let mut client = cx.fork(&format!("conc.same-volume-mounts client {at}"));
-        client.capabilities().await?;
+        connect(&mut client).await?;
         clients.push((client, cx.id()));
     }
     Ok(clients)
+}
+
+/// Opens a client's connection. A plugin that serves one at a time leaves the others waiting, and
+/// there is no race to look at.
+async fn connect(client: &mut Cx) -> CaseResult {
+    let answer = client.list().await?;
+    ensure(answer.response().is_some(), || {
+        answer
+            .finding("a call on another connection is answered while the first one stays open")
+            .because("http.parallel-connections")
+    })
 }
 
 /// The head start of a round's first call: none at all, or up to a millisecond.

@@ -83,6 +83,7 @@ async fn try_out(cx: &mut Cx, name: &str, opts: Option<Opts>, mounted: bool) -> 
         Some(opts) => cx.create_with(name, &opts).await?,
         None => cx.create_strange(name).await?,
     };
+    create.expect_answer("a Create with something for a shell in it is answered")?;
     if create.is_ok() && mounted {
         let id = cx.id();
         if cx.mount(name, &id).await?.is_ok() {
@@ -90,7 +91,9 @@ async fn try_out(cx: &mut Cx, name: &str, opts: Option<Opts>, mounted: bool) -> 
         }
     }
     // A name that Create refused may still reach a shell in Remove.
-    cx.remove(name).await?;
+    cx.remove(name)
+        .await?
+        .expect_answer("a Remove after that is answered")?;
     Ok(())
 }
 

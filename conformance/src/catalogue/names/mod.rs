@@ -2,11 +2,13 @@
 //!
 //! dockerd checks neither volume names nor options for plugin drivers, so whoever may run
 //! `docker volume create` speaks to the plugin directly, and the plugin runs as root. `strange`
-//! holds odd but harmless names, `traversal` and `injection` what aims at the host (at canaries
-//! here), `links` symbolic links inside of volumes, `exposure` what the plugin leaves open.
+//! holds odd but harmless names, `injective` pairs of them, `traversal` and `injection` what aims
+//! at the host (at canaries here), `links` symbolic links inside of volumes, `exposure` what the
+//! plugin leaves open.
 
 mod exposure;
 mod injection;
+mod injective;
 mod links;
 mod strange;
 mod traversal;
@@ -34,11 +36,15 @@ pub(super) const CASES: &[Case] = &[
             "get.same-name",
             "list.complete",
             "list.agrees",
-            "sec.injective",
-            "sec.no-traversal",
             "create.works",
             "get.unknown",
             "enc.escapes",
+<<<<<<< HEAD
+=======
+            "err.survive",
+            "sec.no-traversal",
+            "sec.injective",
+>>>>>>> cat3
         ],
         run: |cx| Box::pin(strange::any_name(cx)),
     },
@@ -53,7 +59,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker volume create -d {plugin} {volume}"],
         needs: &[Need::Hostile, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &[],
+        follows: &["err.survive"],
         run: |cx| Box::pin(traversal::no_traversal(cx)),
     },
     Case {
@@ -78,7 +84,7 @@ pub(super) const CASES: &[Case] = &[
             "list.agrees",
             "mount.writable",
         ],
-        run: |cx| Box::pin(strange::injective(cx)),
+        run: |cx| Box::pin(injective::injective(cx)),
     },
     Case {
         id: "sec.no-shell",
@@ -93,7 +99,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker volume create -d {plugin} '$(touch /tmp/canary)'"],
         needs: &[Need::Hostile, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &[],
+        follows: &["err.survive"],
         run: |cx| Box::pin(injection::no_shell(cx)),
     },
     Case {

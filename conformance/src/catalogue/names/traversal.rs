@@ -40,7 +40,9 @@ pub(super) async fn no_traversal(cx: &mut Cx) -> CaseResult {
             ));
             break;
         }
-        if cx.create_strange(name).await?.is_ok() {
+        let create = cx.create_strange(name).await?;
+        create.expect_answer(&format!("a Create of {} is answered", shown(name)))?;
+        if create.is_ok() {
             taken += 1;
         }
         look(
@@ -53,6 +55,7 @@ pub(super) async fn no_traversal(cx: &mut Cx) -> CaseResult {
         .await?;
         let id = cx.id();
         let mount = cx.mount(name, &id).await?;
+        mount.expect_answer(&format!("a Mount of {} is answered", shown(name)))?;
         if mount.is_ok() {
             let inside = reaches(cx, mount.mountpoint(), canary.dir()).await;
             if inside {
@@ -81,7 +84,9 @@ pub(super) async fn no_traversal(cx: &mut Cx) -> CaseResult {
             cx.unmount(name, &id).await?;
         }
         // Also of a name that was refused: Remove must not follow it either.
-        cx.remove(name).await?;
+        cx.remove(name)
+            .await?
+            .expect_answer(&format!("a Remove of {} is answered", shown(name)))?;
         canary
             .check(cx, &format!("by a Remove of {}", shown(name)))
             .await?;

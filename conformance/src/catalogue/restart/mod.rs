@@ -36,7 +36,12 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["list.complete", "create.works", "create.durable"],
+        follows: &[
+            "list.complete",
+            "create.works",
+            "create.durable",
+            "act.optional",
+        ],
         run: |cx| Box::pin(memory::remembers(cx)),
     },
     Case {
@@ -54,7 +59,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Exec, Need::Filesystem],
         mode: Mode::Alone,
-        follows: &["restart.remembers", "mount.writable"],
+        follows: &["restart.remembers", "mount.writable", "act.optional"],
         run: |cx| Box::pin(memory::faithful(cx)),
     },
     Case {
@@ -77,6 +82,7 @@ pub(super) const CASES: &[Case] = &[
             "remove.works",
             "create.works",
             "get.unknown",
+            "act.optional",
         ],
         run: |cx| Box::pin(kills::any_moment(cx, 12)),
     },
@@ -101,6 +107,7 @@ pub(super) const CASES: &[Case] = &[
             "remove.works",
             "create.works",
             "get.unknown",
+            "act.optional",
         ],
         run: |cx| Box::pin(kills::any_moment(cx, 50)),
     },
@@ -118,7 +125,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &[],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["restart.any-moment"],
+        follows: &["restart.any-moment", "act.optional"],
         run: |cx| Box::pin(state::bad_state(cx)),
     },
     Case {
@@ -158,6 +165,7 @@ pub(super) const CASES: &[Case] = &[
             "restart.faithful",
             "mount.heals",
             "mount.writable",
+            "act.optional",
         ],
         run: |cx| Box::pin(holders::remount(cx)),
     },
@@ -184,6 +192,7 @@ pub(super) const CASES: &[Case] = &[
             "unmount.not-last",
             "ref.same-volume-twice",
             "mount.writable",
+            "act.optional",
         ],
         run: |cx| Box::pin(holders::old_ids(cx)),
     },
@@ -201,7 +210,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["systemctl stop {plugin}"],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &[],
+        follows: &["http.parallel-connections"],
         run: |cx| Box::pin(stop::graceful(cx)),
     },
     Case {
@@ -236,13 +245,14 @@ async fn start_for_good(cx: &mut Cx, when: &str) -> CaseResult {
     if let Err(why) = plugin.start().await {
         return Err(Finding::new(expected, why).into());
     }
-    let activate = cx.activate().await?;
-    if activate.response().is_some() {
+    // Not Activate: dockerd does not notice the restart, and goes on as before.
+    let list = cx.list().await?;
+    if list.response().is_some() {
         return Ok(());
     }
     let plugin = cx.plugin()?;
     let why = if plugin.is_running().await {
-        activate.describe()
+        list.describe()
     } else {
         format!("it ended right after it listened; {}", plugin.last_line())
     };

@@ -23,7 +23,10 @@ pub(super) async fn graceful(cx: &mut Cx) -> CaseResult {
     // dockerd keeps a connection open all the time, and so does this client.
     let (name, id) = (cx.volume().await?, cx.id());
     let mut client = cx.fork("restart.graceful caller");
-    client.get(&name).await?;
+    client
+        .get(&name)
+        .await?
+        .step("Get knows an existing volume, also on another connection")?;
     let stop = async {
         tokio::time::sleep(usual / 3).await;
         cx.step("SIGTERM while a Mount is under way");
