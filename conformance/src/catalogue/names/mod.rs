@@ -39,12 +39,9 @@ pub(super) const CASES: &[Case] = &[
             "create.works",
             "get.unknown",
             "enc.escapes",
-<<<<<<< HEAD
-=======
             "err.survive",
             "sec.no-traversal",
             "sec.injective",
->>>>>>> cat3
         ],
         run: |cx| Box::pin(strange::any_name(cx)),
     },
