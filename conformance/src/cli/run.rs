@@ -210,6 +210,7 @@ async fn appears(plugin: &Plugin, name: &str, args: &RunArgs) -> Result<(Address
             Err(why) => why,
         };
         if !plugin.is_running().await {
+            plugin.drain().await;
             return Err(format!(
                 "the plugin ended before it was found: {}",
                 plugin.last_line()

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::UserCommand;
@@ -19,6 +20,9 @@ use crate::wire::{Address, Connection};
 
 /// How much of the plugin's output is kept.
 const KEPT_OUTPUT: usize = 4 << 20;
+
+/// How long the output of a plugin that has ended is waited for.
+const DRAIN: Duration = Duration::from_millis(300);
 
 /// How a plugin is started.
 #[derive(Debug, Clone)]
@@ -40,6 +44,7 @@ pub struct Plugin {
     address: Address,
     child: tokio::sync::Mutex<Option<Child>>,
     output: Arc<Mutex<VecDeque<u8>>>,
+    readers: Mutex<JoinSet<()>>,
     clears_socket: AtomicBool,
 }
 
@@ -63,6 +68,7 @@ impl Plugin {
             address,
             child: tokio::sync::Mutex::new(None),
             output: Arc::default(),
+            readers: Mutex::default(),
             clears_socket: AtomicBool::new(false),
         }
     }
@@ -141,6 +147,7 @@ impl Plugin {
                 return Ok(begun.elapsed());
             }
             if !self.is_running().await {
+                self.drain().await;
                 return Err(format!(
                     "the plugin ended before it listened: {}",
                     self.last_line()
@@ -156,6 +163,19 @@ impl Plugin {
                 ));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until what a plugin that has ended printed is read, unless a helper of its goes on.
+    pub async fn drain(&self) {
+        let mut readers = {
+            let mut slot = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *slot)
+        };
+        let all = async { while readers.join_next().await.is_some() {} };
+        let ended = tokio::time::timeout(DRAIN, all).await.is_ok();
+        if !ended {
+            readers.detach_all();
         }
     }
 
@@ -186,11 +206,12 @@ impl Plugin {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("`{program}` could not be started: {error}"))?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stream) = child.stdout.take() {
-            tokio::spawn(keep(stream, Arc::clone(&self.output)));
+            readers.spawn(keep(stream, Arc::clone(&self.output)));
         }
         if let Some(stream) = child.stderr.take() {
-            tokio::spawn(keep(stream, Arc::clone(&self.output)));
+            readers.spawn(keep(stream, Arc::clone(&self.output)));
         }
         *slot = Some(child);
         Ok(())

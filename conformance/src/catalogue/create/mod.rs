@@ -36,7 +36,7 @@ const WORKS: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["enc.opts-null"],
+    follows: &["enc.opts-null", "list.bodies"],
     run: |cx| Box::pin(works(cx)),
 };
 

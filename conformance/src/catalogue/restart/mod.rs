@@ -83,6 +83,7 @@ pub(super) const CASES: &[Case] = &[
             "create.works",
             "get.unknown",
             "act.optional",
+            "remove.stays-removed",
         ],
         run: |cx| Box::pin(kills::any_moment(cx, 12)),
     },

@@ -29,7 +29,7 @@ pub(super) const DISCONNECT: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["get.unknown"],
+    follows: &["get.unknown", "mount.usable", "mount.visible"],
     run: |cx| Box::pin(disconnect(cx)),
 };
 

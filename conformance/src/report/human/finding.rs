@@ -40,7 +40,10 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
         styled(style, case.level)
     ));
     page.paragraph(&case.title, 2);
-    let mut label = |name: &str, text: &str| page.labelled(&styled(DIM, name), name.len(), text);
+    let mut label = |name: &str, text: &str| {
+        let text: String = text.chars().flat_map(visible).collect();
+        page.labelled(&styled(DIM, name), name.len(), &text);
+    };
     if let (Some(expected), Some(actual)) = (&case.expected, &case.actual) {
         label("expected", expected);
         label("got", actual);
