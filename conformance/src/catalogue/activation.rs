@@ -73,7 +73,12 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[],
         mode: Mode::Alone,
-        follows: &["act.handshake", "http.keep-alive"],
+        follows: &[
+            "act.handshake",
+            "http.keep-alive",
+            "unmount.not-last",
+            "ref.same-volume-twice",
+        ],
         run: |cx| Box::pin(repeat(cx)),
     },
     Case {

@@ -97,6 +97,24 @@ pub(super) const CASES: &[Case] = &[
         follows: &[],
         run: |cx| Box::pin(survive(cx)),
     },
+    Case {
+        id: "err.answers",
+        level: Level::Must,
+        title: "every call is answered, whatever was called before or is called meanwhile",
+        why: "dockerd waits 60 or 120 s for each call: the command hangs that long, with it every other \
+              that needs the volume, and `docker volume ls` for all volumes",
+        harm: Harm::Hang,
+        sources: &[
+            "moby: daemon/volume/drivers/proxy.go (time limits of each call)",
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2: Create and Mount are given up after 120 s, \
+             the others after 60 s",
+        ],
+        docker: &[],
+        needs: &[],
+        mode: Mode::Closing,
+        follows: &[],
+        run: |cx| Box::pin(answers(cx)),
+    },
 ];
 
 async fn told(cx: &mut Cx) -> CaseResult {
@@ -137,6 +155,26 @@ async fn readable(cx: &mut Cx) -> CaseResult {
             "the Err of a failed Mount names the volume, `{unknown}`"
         ))
     })
+}
+
+/// The runner notes calls that hang, wherever that happens: a case that comes to one on its way to
+/// another rule cannot say more.
+async fn answers(cx: &mut Cx) -> CaseResult {
+    let hangs = cx.target().health.hangs();
+    let Some(first) = hangs.first() else {
+        return Ok(());
+    };
+    let actual = match hangs.len() {
+        1 => format!("{} in {}", first.what, first.case),
+        number => format!(
+            "{} in {}, the first of {number} such times",
+            first.what, first.case
+        ),
+    };
+    let cause = hangs.iter().map(|hang| hang.case.clone());
+    let limit = cx.limit().as_secs_f32();
+    let finding = Finding::new(format!("every call is answered within {limit} s"), actual);
+    Err(finding.because_any(cause).into())
 }
 
 async fn survive(cx: &mut Cx) -> CaseResult {

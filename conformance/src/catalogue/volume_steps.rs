@@ -20,10 +20,7 @@ const DEEPEST_STACK: usize = 16;
 
 /// A step of a case that did not work, and the case whose rule it broke.
 pub(super) fn stuck(answer: &Answer, what: &str, explained_by: &str) -> Halt {
-    let mut finding = answer.finding(what);
-    finding
-        .explained_by
-        .get_or_insert_with(|| explained_by.to_owned());
+    let finding = answer.finding(what).because(explained_by);
     Halt::Setup(answer.endpoint(), Box::new(finding))
 }
 

@@ -136,6 +136,9 @@ pub struct CaseReport {
     /// The case whose finding explains this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explained_by: Option<String>,
+    /// Cases that may explain this one, before the whole run is known.
+    #[serde(skip)]
+    pub suspects: Vec<String>,
     /// Remarks that change no verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -211,6 +214,7 @@ impl CaseReport {
                 .map(|&source| source.to_owned())
                 .collect(),
             explained_by: None,
+            suspects: Vec::new(),
             notes: record.notes.clone(),
             duration_ms: millis(took),
             reproduce: Reproduce::default(),

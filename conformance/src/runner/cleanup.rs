@@ -2,23 +2,49 @@
 
 use std::sync::Arc;
 
-use crate::suite::{Cx, Ledger};
+use crate::suite::{Answer, Cx, Ledger};
 use crate::target::Target;
 
+/// What became of taking back.
+#[derive(Debug, Default)]
+pub(super) struct TakenBack {
+    /// A line for each volume that stays behind.
+    pub(super) left_behind: Vec<String>,
+    /// The call that was not answered, after which nothing more was tried.
+    pub(super) hung: Option<String>,
+}
+
+/// Why a volume could not be removed.
+enum Stays {
+    /// The plugin refuses.
+    Refused(String),
+    /// The plugin does not answer, or is known not to.
+    Silent(String),
+}
+
 /// Releases and removes everything that `ledger` still has, the last made first, and nothing else.
-/// Returns a line for each volume that stays behind.
-pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str) -> Vec<String> {
-    let mut left_behind = Vec::new();
-    for volume in ledger.left() {
+pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str) -> TakenBack {
+    let mut taken = TakenBack::default();
+    let left_behind = &mut taken.left_behind;
+    let volumes = ledger.left();
+    for (done, volume) in volumes.iter().enumerate() {
         if volume.exists || !volume.holds.is_empty() {
             // A memory of its own: what is done here is no part of the case.
             let mut cx = Cx::new(Arc::clone(target), Arc::default(), "cleanup");
-            if let Err(why) = remove(&mut cx, &volume.name, &volume.holds).await {
-                left_behind.push(format!(
-                    "volume `{}` of {case}: {why}",
-                    volume.name.escape_debug()
-                ));
-                continue;
+            match remove(&mut cx, &volume.name, &volume.holds).await {
+                Ok(()) => ledger.removed(&volume.name),
+                Err(Stays::Refused(why)) => {
+                    let name = volume.name.escape_debug();
+                    left_behind.push(format!("volume `{name}` of {case}: {why}"));
+                    continue;
+                }
+                // The others would cost a time limit each.
+                Err(Stays::Silent(why)) => {
+                    let number = volumes.len() - done;
+                    left_behind.push(format!("up to {number} volumes of {case}: {why}"));
+                    taken.hung = Some(why);
+                    return taken;
+                }
             }
         }
         if let (true, Some(command)) = (volume.prepared, &target.cleanup)
@@ -27,23 +53,30 @@ pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str)
             left_behind.push(format!("--cleanup failed: {why}"));
         }
     }
-    left_behind
+    taken
 }
 
-async fn remove(cx: &mut Cx, name: &str, holds: &[String]) -> Result<(), String> {
-    let stopped = |_| "the plugin no longer answers".to_owned();
+async fn remove(cx: &mut Cx, name: &str, holds: &[String]) -> Result<(), Stays> {
+    let given_up = |_| Stays::Silent("the plugin no longer answers".to_owned());
     for id in holds.iter().rev() {
         // A hold that is gone already is fine: only what Remove says counts.
-        cx.unmount(name, id).await.map_err(stopped)?;
+        answered(cx.unmount(name, id).await.map_err(given_up)?)?;
     }
-    let removed = cx.remove(name).await.map_err(stopped)?;
+    let removed = answered(cx.remove(name).await.map_err(given_up)?)?;
     if removed.is_ok() {
         return Ok(());
     }
     // It may never have been there.
-    let get = cx.get(name).await.map_err(stopped)?;
-    if get.volume().is_none() && get.wire_error().is_none() {
+    let get = answered(cx.get(name).await.map_err(given_up)?)?;
+    if get.volume().is_none() {
         return Ok(());
     }
-    Err(removed.describe())
+    Err(Stays::Refused(removed.describe()))
+}
+
+fn answered(answer: Answer) -> Result<Answer, Stays> {
+    match answer.wire_error() {
+        None => Ok(answer),
+        Some(error) => Err(Stays::Silent(format!("{} {error}", answer.endpoint()))),
+    }
 }

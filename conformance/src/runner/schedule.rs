@@ -14,7 +14,7 @@ use super::verdicts::{Raw, settle};
 use super::{Event, Plan, Reporter};
 use crate::report::{Report, TargetInfo};
 use crate::suite::{Case, Cx, Halt, Ledger, Mode, Need};
-use crate::target::Target;
+use crate::target::{Broken, Target};
 
 /// Ends when the user wants the run to end.
 pub type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -114,6 +114,7 @@ struct Done {
     case: &'static Case,
     raw: Raw,
     trouble: Option<String>,
+    hung: bool,
     ledger: Arc<Ledger>,
     left_behind: Vec<String>,
 }
@@ -143,6 +144,7 @@ impl Run<'_> {
             let Some(done) = self.next(&mut running, &abort).await else {
                 break;
             };
+            self.note_hang(&done);
             self.left_behind.extend(done.left_behind);
             if let Some(what) = &done.trouble {
                 unwell.push((Arc::clone(&done.ledger), done.case.id));
@@ -203,6 +205,7 @@ impl Run<'_> {
         let Some(done) = self.next(&mut running, &[handle]).await else {
             return;
         };
+        self.note_hang(&done);
         self.left_behind.extend(done.left_behind);
         self.finish(at, case, done.raw);
         match done.trouble {
@@ -291,10 +294,21 @@ impl Run<'_> {
         self.notices.push(text);
     }
 
+    /// Remembers a call that was not answered in time, for the case that judges just that.
+    fn note_hang(&self, done: &Done) {
+        if let (true, Some(what)) = (done.hung, &done.trouble) {
+            let hang = Broken {
+                case: done.case.id.to_owned(),
+                what: what.clone(),
+            };
+            self.target.health.hung(hang);
+        }
+    }
+
     /// Takes back what a case made that ended with the plugin unwell.
     async fn take_back_late(&mut self, ledger: &Ledger, case: &str) {
-        let left = take_back(&self.target, ledger, case).await;
-        self.left_behind.extend(left);
+        let taken = take_back(&self.target, ledger, case).await;
+        self.left_behind.extend(taken.left_behind);
     }
 
     /// Looks after a plugin whose process has ended although all calls were answered.
@@ -361,14 +375,22 @@ fn start(
             ))),
         };
         let took = begun.elapsed();
-        let trouble = ledger
-            .first_trouble()
-            .map(|t| format!("{} {}", t.endpoint, t.what));
+        let first = ledger.first_trouble();
+        let mut hung = first.as_ref().is_some_and(|trouble| trouble.hung);
+        let mut trouble = first.map(|t| format!("{} {}", t.endpoint, t.what));
         // A plugin that is not well is looked after first.
-        let left_behind = match &trouble {
-            None => take_back(&target, &ledger, case.id).await,
-            Some(_) => Vec::new(),
-        };
+        let mut left_behind = Vec::new();
+        if trouble.is_none() {
+            let taken = take_back(&target, &ledger, case.id).await;
+            match taken.hung {
+                None => left_behind = taken.left_behind,
+                // It is tried again once the plugin has been looked after.
+                Some(what) => {
+                    hung = true;
+                    trouble = Some(format!("{what}, while volumes of {} were removed", case.id));
+                }
+            }
+        }
         Done {
             at,
             case,
@@ -378,6 +400,7 @@ fn start(
                 took,
             },
             trouble,
+            hung,
             ledger,
             left_behind,
         }

@@ -72,15 +72,25 @@ pub(super) fn settle(
             continue;
         };
         // A step may know a better reason than that its call does not work.
-        let known = report.explained_by.clone();
-        let bases = known.as_deref().into_iter().chain([endpoint.base_case()]);
-        let cause = bases.into_iter().find(|base| broken.contains_key(*base));
-        if let Some(base) = cause.filter(|base| report.id != *base) {
+        let suspects = report.suspects.iter().map(String::as_str);
+        // A call that is not answered at all has a case of its own.
+        let silent = report
+            .transcript
+            .last()
+            .is_some_and(|last| last.response.is_none());
+        let unanswered = ["err.answers", "err.survive"]
+            .into_iter()
+            .filter(|_| silent);
+        let mut bases = suspects.chain([endpoint.base_case()]).chain(unanswered);
+        let cause = bases
+            .find(|base| broken.contains_key(*base))
+            .map(str::to_owned);
+        if let Some(base) = cause.filter(|base| report.id != **base) {
             report.verdict = Verdict::Skipped;
             report.reason = Some(format!(
                 "not judged: it needs {endpoint}, which does not work ({base})"
             ));
-            report.explained_by = Some(base.to_owned());
+            report.explained_by = Some(base);
         }
     }
     let findings: Vec<String> = reports
@@ -95,10 +105,10 @@ pub(super) fn settle(
     for (report, case) in reports.iter_mut().zip(cases) {
         if report.verdict.is_finding() {
             // What a case suspected counts only if it was found.
-            report.explained_by = report
-                .explained_by
-                .take()
-                .filter(|id| *id != case.id && findings.contains(id));
+            let mut suspects = report.suspects.iter();
+            report.explained_by = suspects
+                .find(|id| **id != case.id && findings.contains(id))
+                .cloned();
         }
         if report.verdict.is_finding() && report.explained_by.is_none() {
             let cause = case
@@ -250,5 +260,5 @@ fn accuse(report: &mut CaseReport, finding: &Finding, strict: bool) {
     if let Some(harm) = finding.harm {
         report.harm = harm;
     }
-    report.explained_by.clone_from(&finding.explained_by);
+    report.suspects.clone_from(&finding.explained_by);
 }

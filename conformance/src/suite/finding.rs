@@ -19,8 +19,9 @@ pub struct Finding {
     pub level: Option<Level>,
     /// What the user suffers, where it differs from the case's own.
     pub harm: Option<Harm>,
-    /// The case whose finding explains this one, where the case itself knows it.
-    pub explained_by: Option<String>,
+    /// Cases one of whose findings may explain this one, where the case itself knows them: the first
+    /// that has a finding does.
+    pub explained_by: Vec<String>,
 }
 
 impl Finding {
@@ -33,7 +34,7 @@ impl Finding {
             consequence: None,
             level: None,
             harm: None,
-            explained_by: None,
+            explained_by: Vec::new(),
         }
     }
 
@@ -53,8 +54,14 @@ impl Finding {
 
     /// The same finding, explained by that of another case.
     #[must_use]
-    pub fn because(mut self, case: impl Into<String>) -> Self {
-        self.explained_by = Some(case.into());
+    pub fn because(self, case: impl Into<String>) -> Self {
+        self.because_any([case.into()])
+    }
+
+    /// The same finding, explained by the first of these cases that has one.
+    #[must_use]
+    pub fn because_any(mut self, cases: impl IntoIterator<Item = String>) -> Self {
+        self.explained_by.extend(cases);
         self
     }
 

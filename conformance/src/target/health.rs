@@ -13,6 +13,7 @@ use crate::protocol::Endpoint;
 pub struct Health {
     broken: Mutex<BTreeMap<Endpoint, Broken>>,
     deaths: Mutex<Vec<Broken>>,
+    hangs: Mutex<Vec<Broken>>,
 }
 
 /// A call that goes unanswered.
@@ -29,6 +30,23 @@ impl Health {
     pub fn give_up(&self, endpoint: Endpoint, broken: Broken) {
         let mut map = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
         map.entry(endpoint).or_insert(broken);
+    }
+
+    /// Notes that a call was not answered in time.
+    pub fn hung(&self, hang: Broken) {
+        self.hangs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(hang);
+    }
+
+    /// Which calls were not answered in time, and where.
+    #[must_use]
+    pub fn hangs(&self) -> Vec<Broken> {
+        self.hangs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Notes that the plugin's process ended when nobody had asked it to.

@@ -137,6 +137,8 @@ pub(super) const CASES: &[Case] = &[
             "create.works",
             "http.parallel-connections",
             "err.survive",
+            "mount.sibling-failure",
+            "unmount.works",
         ],
         run: |cx| Box::pin(races::remove_mount(cx)),
     },

@@ -29,7 +29,13 @@ pub(super) const DISCONNECT: Case = Case {
     ],
     needs: &[],
     mode: Mode::Shared,
-    follows: &["get.unknown", "mount.usable", "mount.visible"],
+    follows: &[
+        "get.unknown",
+        "mount.usable",
+        "mount.visible",
+        "ref.same-volume-twice",
+        "unmount.works",
+    ],
     run: |cx| Box::pin(disconnect(cx)),
 };
 
