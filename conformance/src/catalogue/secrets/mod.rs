@@ -66,7 +66,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         needs: &[Need::Filesystem],
         mode: Mode::Shared,
-        follows: &[],
+        follows: &["sec.no-shell"],
         run: |cx| Box::pin(places::not_in_argv(cx)),
     },
     Case {
