@@ -26,11 +26,19 @@ pub struct Reproduce {
 /// The commands for a case, from what it did.
 #[must_use]
 pub fn reproduce(case: &Case, record: &Record, target: &Target) -> Reproduce {
-    let docker = case
+    let mut docker: Vec<String> = case
         .docker
         .iter()
         .map(|line| docker_line(line, target))
         .collect();
+    // `docker run` creates volumes on the way, but cannot give them options.
+    let created = docker.iter().any(|line| line.contains("volume create"));
+    if !target.opts.is_empty() && !docker.is_empty() && !created {
+        docker.insert(
+            0,
+            docker_line("docker volume create -d {plugin} {volume}", target),
+        );
+    }
     let aliases = Aliases::of(record, target);
     let mut curl: Vec<String> = Vec::new();
     for exchange in &record.exchanges {
