@@ -2,13 +2,13 @@
 //!
 //! Follows moby's `volume/drivers/adapter.go`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Pairs;
 use super::created_at;
 use super::local::Local;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plugin::proxy::Proxy;
+use crate::plugin::proxy::{Proxy, ProxyVolume};
 
 /// The scope of a driver whose volumes are on this machine.
 const LOCAL_SCOPE: &str = "local";
@@ -33,14 +33,15 @@ pub(crate) struct PluginDriver {
     scope: Mutex<Option<&'static str>>,
 }
 
-/// A volume as its driver told of it.
+/// A volume as its driver told of it. Clones are the same volume, as moby's pointers are.
 #[derive(Debug, Clone)]
 pub(crate) struct DriverVolume {
     driver: Arc<Driver>,
     /// The name that the driver uses.
     pub(crate) name: String,
-    /// Where it is, as far as was told (moby's `eMount`).
-    pub(crate) mountpoint: String,
+    /// Where it is, as far as was told last (moby's `eMount`): by Get, List or Mount. An Unmount
+    /// makes it unknown.
+    mountpoint: Arc<Mutex<String>>,
     /// RFC 3339.
     pub(crate) created_at: String,
     /// What the driver says about it.
@@ -81,13 +82,9 @@ impl Driver {
             Self::Plugin(plugin) => {
                 plugin.proxy.create(name, options).await?;
                 // Where it will be is not asked for, and so not known until the next Get.
-                Ok(DriverVolume {
-                    driver: Arc::clone(self),
-                    name: name.to_owned(),
-                    mountpoint: String::new(),
-                    created_at: created_at::ZERO.to_owned(),
-                    status: None,
-                })
+                let created_at = created_at::ZERO.to_owned();
+                let name = name.to_owned();
+                Ok(DriverVolume::found(self, name, String::new(), created_at))
             }
         }
     }
@@ -109,12 +106,15 @@ impl Driver {
             }
             Self::Plugin(plugin) => {
                 let volume = plugin.proxy.get(name).await?.ok_or_else(no_such_volume)?;
+                let ProxyVolume {
+                    name,
+                    mountpoint,
+                    created_at,
+                    status,
+                } = volume;
                 Ok(DriverVolume {
-                    driver: Arc::clone(self),
-                    name: volume.name,
-                    mountpoint: volume.mountpoint,
-                    created_at: volume.created_at,
-                    status: Some(volume.status),
+                    status: Some(status),
+                    ..DriverVolume::found(self, name, mountpoint, created_at)
                 })
             }
         }
@@ -144,13 +144,11 @@ impl Driver {
                 continue;
             };
             // A list tells name and mountpoint only.
-            volumes.push(DriverVolume {
-                driver: Arc::clone(self),
-                name: volume.name,
-                mountpoint: volume.mountpoint,
-                created_at: created_at::ZERO.to_owned(),
-                status: None,
-            });
+            let created_at = created_at::ZERO.to_owned();
+            let ProxyVolume {
+                name, mountpoint, ..
+            } = volume;
+            volumes.push(DriverVolume::found(self, name, mountpoint, created_at));
         }
         Ok(volumes)
     }
@@ -195,10 +193,21 @@ impl DriverVolume {
         Self {
             driver: Arc::clone(driver),
             name,
-            mountpoint,
+            mountpoint: Arc::new(Mutex::new(mountpoint)),
             created_at,
             status: None,
         }
+    }
+
+    /// Where it is, as far as is known.
+    pub(crate) fn mountpoint(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.mountpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The driver's name.
@@ -209,8 +218,12 @@ impl DriverVolume {
     /// Mounts it for `id`; where it is then.
     pub(crate) async fn mount(&self, id: &str) -> Result<String> {
         match &*self.driver {
-            Driver::Local(_) => Ok(self.mountpoint.clone()),
-            Driver::Plugin(plugin) => Ok(plugin.proxy.mount(&self.name, id).await?),
+            Driver::Local(_) => Ok(self.mountpoint()),
+            Driver::Plugin(plugin) => {
+                let mounted = plugin.proxy.mount(&self.name, id).await;
+                *self.lock() = mounted.as_ref().cloned().unwrap_or_default();
+                Ok(mounted?)
+            }
         }
     }
 
@@ -218,7 +231,11 @@ impl DriverVolume {
     pub(crate) async fn unmount(&self, id: &str) -> Result<()> {
         match &*self.driver {
             Driver::Local(_) => Ok(()),
-            Driver::Plugin(plugin) => Ok(plugin.proxy.unmount(&self.name, id).await?),
+            Driver::Plugin(plugin) => {
+                plugin.proxy.unmount(&self.name, id).await?;
+                self.lock().clear();
+                Ok(())
+            }
         }
     }
 }

@@ -99,7 +99,7 @@ impl VolumeStore {
         });
         let mut report = PruneReport::default();
         for Stored { volume, .. } in self.without_conflicts(volumes).await {
-            let size = local::size(Path::new(&volume.mountpoint));
+            let size = local::size(Path::new(&volume.mountpoint()));
             match self.remove_volume(&volume, false).await {
                 Ok(()) => {
                     report.space_reclaimed += size;

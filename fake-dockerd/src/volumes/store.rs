@@ -36,7 +36,7 @@ impl Stored {
             created_at: self.volume.created_at.clone(),
             driver: self.volume.driver_name().to_owned(),
             labels: self.labels.clone(),
-            mountpoint: self.volume.mountpoint.clone(),
+            mountpoint: self.volume.mountpoint(),
             name: self.volume.name.clone(),
             options: self.options.clone(),
             scope: self.scope.to_owned(),
