@@ -83,6 +83,8 @@ pub struct Profile {
     /// `Host` of requests over a unix socket. Without one the header is there and empty, and error
     /// texts show the socket's escaped path instead: Go 1.20.6 began to refuse a path as a host.
     pub unix_host: Option<&'static str>,
+    /// What is in front of Go's text about a certificate (from Go 1.20 on; read in Go's source).
+    pub certificate_error: &'static str,
     /// "Plugin does not implement the requested driver" names the plugin and the driver.
     pub names_what_is_not_implemented: bool,
     /// A volume that is created without name and driver is looked for in every plugin first.
@@ -166,6 +168,7 @@ const V20_10: Profile = Profile {
     min_api_version: "1.12",
     go_version: "go1.19.8",
     unix_host: None,
+    certificate_error: "",
     names_what_is_not_implemented: false,
     probes_plugins_for_anonymous: true,
     labels_anonymous: false,
@@ -192,6 +195,7 @@ const V26_1: Profile = Profile {
     min_api_version: "1.24",
     go_version: "go1.24.4",
     unix_host: Some("plugin.moby.localhost"),
+    certificate_error: "tls: failed to verify certificate: ",
     names_what_is_not_implemented: true,
     probes_plugins_for_anonymous: true,
     labels_anonymous: true,
@@ -218,6 +222,7 @@ const V28_5: Profile = Profile {
     min_api_version: "1.24",
     go_version: "go1.24.9",
     unix_host: Some("plugin.moby.localhost"),
+    certificate_error: "tls: failed to verify certificate: ",
     names_what_is_not_implemented: true,
     probes_plugins_for_anonymous: false,
     labels_anonymous: true,

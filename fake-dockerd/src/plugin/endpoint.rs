@@ -32,6 +32,7 @@ pub(crate) struct Endpoint {
     /// Whether `Accept-Encoding: gzip` is sent: go-connections switches compression off for unix
     /// sockets only.
     pub(crate) accepts_gzip: bool,
+    profile: &'static Profile,
 }
 
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Go's text: certificates that cannot be read, a socket path that is too long.
-    pub(crate) fn new(found: &Found, profile: &Profile) -> Result<Self, String> {
+    pub(crate) fn new(found: &Found, profile: &'static Profile) -> Result<Self, String> {
         let (target, scheme) = match &found.address {
             PluginAddress::Unix(path) => {
                 let length = path.as_os_str().len();
@@ -98,6 +99,7 @@ impl Endpoint {
             scheme,
             host_header,
             url_host,
+            profile,
         })
     }
 
@@ -136,7 +138,7 @@ impl Endpoint {
                 let handshake = connector.0.connect(name.clone(), stream);
                 match clock.within(Some(DIAL_LIMIT), handshake).await {
                     Some(Ok(stream)) => Ok(Connection::new(Stream::Tls(Box::new(stream)), peer)),
-                    Some(Err(error)) => Err(tls::error_text(&error)),
+                    Some(Err(error)) => Err(tls::error_text(&error, self.profile)),
                     None => Err("net/http: TLS handshake timeout".to_owned()),
                 }
             }

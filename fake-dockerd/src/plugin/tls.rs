@@ -22,6 +22,7 @@ use tokio_rustls::rustls::{
 };
 
 use crate::discovery::TlsConfig;
+use crate::profile::Profile;
 
 /// A connector for `tls`. `named` says whether there was a `TLSConfig`: an `https` address without
 /// one is verified against the system's authorities, of which a fake engine has none.
@@ -101,7 +102,7 @@ fn open(path: &Path) -> Result<File, String> {
 }
 
 /// What Go says about a handshake that failed.
-pub(super) fn error_text(error: &io::Error) -> String {
+pub(super) fn error_text(error: &io::Error, profile: &Profile) -> String {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -118,7 +119,7 @@ pub(super) fn error_text(error: &io::Error) -> String {
                 }
                 other => other.to_string(),
             };
-            format!("tls: failed to verify certificate: x509: {why}")
+            format!("{}x509: {why}", profile.certificate_error)
         }
         Some(rustls::Error::AlertReceived(alert)) => format!("remote error: tls: {alert:?}"),
         Some(rustls::Error::InvalidMessage(_)) => {

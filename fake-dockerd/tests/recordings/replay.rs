@@ -14,6 +14,7 @@ use super::SCALE;
 use super::cli::{self, Outcome};
 use super::compare::{daemon_errors, without_ids};
 use super::format::{Command, Recording};
+use super::output;
 use super::plugin::{Plugins, stale_socket};
 use super::script::Script;
 use super::setup::Setup;
@@ -278,8 +279,8 @@ impl Stage {
         }
         if let Some(stdout) = &outcome.stdout {
             let argv: Vec<&str> = command.argv.iter().skip(1).map(String::as_str).collect();
-            let ours = cli::canonical(&argv, &self.setup.recorded(stdout));
-            let theirs = cli::canonical(&argv, &command.stdout);
+            let ours = output::canonical(&argv, &self.setup.recorded(stdout));
+            let theirs = output::canonical(&argv, &command.stdout);
             if ours != theirs {
                 self.fail(format!("printed {ours} instead of {theirs}"));
             }
