@@ -110,7 +110,10 @@ pub(super) fn error_text(error: &io::Error, profile: &Profile) -> String {
         Some(rustls::Error::InvalidCertificate(why)) => {
             use rustls::CertificateError as Why;
             let why = match why {
-                Why::UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+                // An authority of the same name with another key is a stranger too.
+                Why::UnknownIssuer | Why::BadSignature => {
+                    "certificate signed by unknown authority".to_owned()
+                }
                 Why::Expired | Why::ExpiredContext { .. } | Why::NotValidYet => {
                     "certificate has expired or is not yet valid".to_owned()
                 }

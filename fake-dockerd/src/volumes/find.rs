@@ -108,6 +108,9 @@ impl VolumeStore {
                 Err(error) => tracing::warn!(volume = volume.name, "not pruned: {error}"),
             }
         }
+        let reclaimed = report.space_reclaimed.to_string();
+        self.events
+            .volume("", "prune", [("reclaimed", reclaimed.as_str())]);
         Ok(report)
     }
 

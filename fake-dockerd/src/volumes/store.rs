@@ -67,7 +67,7 @@ pub(crate) struct VolumeStore {
     pub(super) context: Context,
     pub(super) pruning: tokio::sync::Mutex<()>,
     random: Arc<Randomness>,
-    events: Arc<Events>,
+    pub(super) events: Arc<Events>,
 }
 
 impl VolumeStore {
