@@ -125,7 +125,25 @@ pub enum DiscoveryError {
         path: PathBuf,
         /// What is wrong, and what it should be.
         why: String,
+        /// What dockerd says about it.
+        docker: String,
     },
+}
+
+impl DiscoveryError {
+    /// What dockerd says behind `legacy plugin: `; none where it says that there is no such plugin.
+    #[must_use]
+    pub fn as_dockerd(&self) -> Option<String> {
+        match self {
+            Self::NotFound { .. } => None,
+            Self::Unreadable { path, source } => {
+                let text = source.to_string();
+                let text = text.split(" (os error").next().unwrap_or_default();
+                Some(format!("open {}: {}", path.display(), text.to_lowercase()))
+            }
+            Self::Invalid { docker, .. } => Some(docker.clone()),
+        }
+    }
 }
 
 impl Directories {
@@ -158,6 +176,51 @@ impl Directories {
         })
     }
 
+    /// The names of all plugins that dockerd comes upon without being asked for one, with
+    /// repetitions. A link to a socket is not among them, though it can be looked up.
+    ///
+    /// # Errors
+    /// A directory that is there and cannot be read.
+    pub fn scan(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for directory in &self.sockets {
+            for entry in entries(directory)? {
+                let name = stem(&entry.path());
+                let kind = entry.file_type()?;
+                let socket = if kind.is_dir() {
+                    let inside = entry.path().join(format!("{name}.sock"));
+                    // Here dockerd follows links.
+                    fs::metadata(inside).is_ok_and(|meta| meta.file_type().is_socket())
+                } else {
+                    kind.is_socket()
+                };
+                if socket {
+                    names.push(name);
+                }
+            }
+        }
+        for directory in &self.specs {
+            for entry in entries(directory)? {
+                let path = entry.path();
+                if entry.file_type()?.is_dir() {
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    if ["spec", "json"]
+                        .iter()
+                        .any(|ext| path.join(format!("{name}.{ext}")).exists())
+                    {
+                        names.push(name);
+                    }
+                } else if path
+                    .extension()
+                    .is_some_and(|ext| ext == "spec" || ext == "json")
+                {
+                    names.push(stem(&path));
+                }
+            }
+        }
+        Ok(names)
+    }
+
     /// Every definition of `name`, in the order of precedence.
     fn candidates(&self, name: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
@@ -182,6 +245,23 @@ impl Directories {
     }
 }
 
+/// What is in a directory, by name; nothing if it does not exist.
+fn entries(directory: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    let mut entries: Vec<_> = match fs::read_dir(directory) {
+        Ok(entries) => entries.collect::<Result<_, _>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    Ok(entries)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
 /// `DIR/NAME.EXT` and `DIR/NAME/NAME.EXT`.
 fn both_layouts(directory: &Path, name: &str, extension: &str) -> [PathBuf; 2] {
     let file = format!("{name}.{extension}");
@@ -199,6 +279,11 @@ fn read_json(path: &Path) -> Result<(PluginAddress, Option<Manifest>), Discovery
         serde_json::from_str(&text).map_err(|error| DiscoveryError::Invalid {
             path: path.to_owned(),
             why: format!("no valid plugin file: {error}"),
+            docker: match crate::json::decode(text.as_bytes()) {
+                Err(docker) => docker,
+                // Valid JSON of the wrong shape.
+                Ok(_) => error.to_string(),
+            },
         })?;
     let address = address(path, manifest.address.trim(), manifest.tls.as_ref())?;
     Ok((address, Some(manifest)))
@@ -215,6 +300,7 @@ fn address(
             why: format!(
                 "`{text}` has no scheme: it should be one URL, such as unix:///run/x.sock"
             ),
+            docker: "Unknown protocol".to_owned(),
         });
     };
     // Whatever stands behind host and port is ignored.
@@ -309,6 +395,27 @@ mod tests {
         let found = directories.find("p").unwrap();
         assert_eq!(found.path, root.path().join("run/p.sock"));
         assert_eq!(found.shadowed.len(), 3);
+    }
+
+    #[test]
+    fn a_scan_passes_over_links_and_other_files() {
+        let root = tempfile::tempdir().unwrap();
+        let directories = directories(root.path());
+        let run = root.path().join("run");
+        let _flat = UnixListener::bind(run.join("flat.sock")).unwrap();
+        std::os::unix::fs::symlink(run.join("flat.sock"), run.join("link.sock")).unwrap();
+        fs::write(run.join("file.sock"), "").unwrap();
+        fs::write(run.join("wrong.spec"), "unix:///x").unwrap();
+        for folder in ["nested", "other"] {
+            fs::create_dir(run.join(folder)).unwrap();
+        }
+        let _nested = UnixListener::bind(run.join("nested/nested.sock")).unwrap();
+        let _other = UnixListener::bind(run.join("other/nested.sock")).unwrap();
+        fs::write(root.path().join("lib/a.json"), "{}").unwrap();
+        fs::create_dir(root.path().join("etc/b")).unwrap();
+        fs::write(root.path().join("etc/b/b.spec"), "").unwrap();
+        assert_eq!(directories.scan().unwrap(), ["flat", "nested", "b", "a"]);
+        assert!(directories.find("link").is_ok());
     }
 
     #[test]

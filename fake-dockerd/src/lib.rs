@@ -1,6 +1,43 @@
 //! The Docker engine's side of the volume plugin protocol.
 //!
-//! So far this holds [`discovery`]: how dockerd finds a plugin by its name. The engine that calls
-//! plugins as dockerd does, and serves the Engine API, grows here.
+//! A [`Daemon`] finds and calls volume plugins exactly as dockerd 20.10, 26.1 or 28.5 does: the
+//! same calls in the same order, with the same headers, bodies, IDs, retries and time limits, and
+//! the same error texts for its users. What differs between the three is in one table, [`profile`].
+//! Nothing is mounted and no container runs: what is inside one is up to a [`runtime::Runtime`].
+//!
+//! The module names follow moby's, so that both can be read side by side.
 
+mod clock;
+mod commands;
+mod containers;
+mod core;
+mod daemon;
 pub mod discovery;
+mod error;
+mod events;
+mod json;
+mod locker;
+mod plugin;
+pub mod profile;
+mod random;
+mod records;
+pub mod runtime;
+mod tasks;
+pub mod trace;
+mod volumes;
+
+pub use clock::Clock;
+pub use containers::{
+    BindOptions, BoundMount, ContainerCreate, ContainerFiles, ContainerInfo, ContainerState,
+    Created, DriverConfig, MountInfo, MountKind, MountSpec, RemoveOptions, RestartPolicy, Status,
+    VolumeOptions, WaitCondition, WaitResult,
+};
+pub use daemon::{Config, Daemon};
+pub use error::{Error, ErrorKind, Result};
+pub use events::Event;
+pub use profile::Engine;
+pub use trace::PluginCall;
+pub use volumes::{
+    ANONYMOUS_LABEL, Pairs, PruneFilters, PruneReport, Volume, VolumeCreate, VolumeFilters,
+    VolumeList,
+};

@@ -1,0 +1,164 @@
+//! `docker create`.
+//!
+//! Follows moby's `daemon/create.go` and `create_unix.go`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::config::{ContainerCreate, MountKind};
+use super::container::{Container, Inner};
+use super::mountpoint::MountPoint;
+use super::mounts::MountPoints;
+use super::parse;
+use super::state::ContainerState;
+use crate::core::Core;
+use crate::error::{Error, ErrorKind, Result};
+use crate::volumes::VolumeCreate;
+
+/// A container that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// What the engine finds odd about it.
+    pub warnings: Vec<String>,
+}
+
+impl Core {
+    /// Creates a container.
+    pub(crate) async fn create(&self, asked: ContainerCreate) -> Result<Created> {
+        for spec in &asked.mounts {
+            parse::mount(spec.clone(), self.profile(), &*self.host)?;
+        }
+        let mut warnings = Vec::new();
+        let mounts_volumes = asked
+            .mounts
+            .iter()
+            .any(|spec| spec.kind == MountKind::Volume);
+        if self.profile().warns_about_ignored_driver
+            && !asked.volume_driver.is_empty()
+            && mounts_volumes
+        {
+            warnings.push(
+                "`--volume-driver` is ignored for volumes specified via `--mount`. Use `--mount \
+                 type=volume,volume-driver=...` instead"
+                    .to_owned(),
+            );
+        }
+        let id = self.random.id();
+        let name = self.name_for(&id, asked.name.trim_start_matches('/'))?;
+        match self.create_mounts(&id, &asked).await {
+            Ok(mounts) => {
+                let inner = Inner {
+                    mounts,
+                    ..Inner::default()
+                };
+                let created = Timestamp::now();
+                let state = ContainerState::default();
+                let container = Container::new(id.clone(), name, created, asked, state, inner);
+                let container = Arc::new(container);
+                self.containers
+                    .save(&container, &*container.inner.lock().await);
+                self.containers.insert(Arc::clone(&container));
+                self.container_event(&container, "create", None);
+                Ok(Created { id, warnings })
+            }
+            Err(error) => {
+                self.containers.free(&name);
+                Err(error)
+            }
+        }
+    }
+
+    fn name_for(&self, id: &str, wanted: &str) -> Result<String> {
+        if !wanted.is_empty() {
+            self.containers.reserve(wanted, id)?;
+            return Ok(wanted.to_owned());
+        }
+        // Docker's names are funnier; nobody relies on them.
+        let name = format!("container_{}", id.get(..12).unwrap_or(id));
+        self.containers.reserve(&name, id)?;
+        Ok(name)
+    }
+
+    async fn create_mounts(&self, id: &str, asked: &ContainerCreate) -> Result<MountPoints> {
+        let mut mounts = self.register_mounts(id, asked).await?;
+        let filled = match self.add_anonymous(id, asked, &mut mounts).await {
+            Ok(()) => self.populate(asked, &mut mounts).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = filled {
+            self.remove_mounts(id, &mounts, true).await;
+            return Err(error);
+        }
+        Ok(mounts)
+    }
+
+    /// Creates anonymous volumes where nothing else is mounted: those asked for and the image's.
+    async fn add_anonymous(
+        &self,
+        id: &str,
+        asked: &ContainerCreate,
+        mounts: &mut MountPoints,
+    ) -> Result<()> {
+        let mut destinations = asked.volumes.clone();
+        destinations.extend(self.images.volumes(&asked.image));
+        for destination in self.random.shuffled(destinations) {
+            let destination = parse::clean(&destination);
+            if mounts.contains_key(&destination) || asked.tmpfs.contains_key(&destination) {
+                continue;
+            }
+            let volume = VolumeCreate {
+                driver: asked.volume_driver.clone(),
+                ..VolumeCreate::default()
+            };
+            let volume = self.volumes.create(volume, Some(id)).await?;
+            let point = MountPoint {
+                kind: MountKind::Volume,
+                name: volume.name.clone(),
+                driver: volume.driver.clone(),
+                destination: destination.clone(),
+                rw: true,
+                copy_data: true,
+                volume: Some(volume),
+                ..MountPoint::default()
+            };
+            mounts.insert(destination, point);
+        }
+        Ok(())
+    }
+
+    /// Copies what the image has at a volume's path into the volume: `Mount` and `Unmount` already
+    /// at create, each time, also if the volume is not empty and nothing is copied.
+    async fn populate(&self, asked: &ContainerCreate, mounts: &mut MountPoints) -> Result<()> {
+        for point in self.random.shuffled(mounts.values_mut()) {
+            let is_there = |path: &str| {
+                // The working directory is made before this, its parents too.
+                Path::new(&asked.working_dir).starts_with(path)
+                    || self.images.has_path(&asked.image, path)
+            };
+            if point.volume.is_none() || !point.copy_data || !is_there(&point.destination) {
+                continue;
+            }
+            let path = match point.setup(self).await {
+                Ok(path) => path,
+                Err(error) if is_not_found(&error) => continue,
+                Err(error) => return Err(error.context("failed to populate volume")),
+            };
+            let copied = self
+                .images
+                .copy_path(&asked.image, &point.destination, Path::new(&path));
+            if let Err(error) = point.cleanup(self).await {
+                tracing::debug!("after the copy-up: {error}");
+            }
+            copied.map_err(|error| Error::system(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NoSuchVolume)
+}
