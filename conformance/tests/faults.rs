@@ -58,11 +58,31 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
     ("http.idle", "", &["--soak"]),
     ("http.stalled-head", "", &["--soak"]),
     // A Mount that can be watched.
-    ("get.during-mount", " --slow-mount 300", &[]),
-    ("mount.late-client", " --slow-mount 300", &[]),
-    ("conc.other-volumes:global-lock", " --slow-mount 300", &[]),
-    ("conc.other-volumes:list", " --slow-mount 300", &[]),
-    ("restart.graceful:cuts-calls", " --slow-mount 300", &[]),
+    (
+        "get.during-mount",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "mount.late-client",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "conc.other-volumes:global-lock",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "conc.other-volumes:list",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "restart.graceful:cuts-calls",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
     // Options that the fault is about.
     (
         "create.repeat-different:ignored",
