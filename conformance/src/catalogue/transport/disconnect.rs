@@ -35,6 +35,7 @@ pub(super) const DISCONNECT: Case = Case {
         "mount.visible",
         "ref.same-volume-twice",
         "unmount.works",
+        "conc.same-volume-mounts",
     ],
     run: |cx| Box::pin(disconnect(cx)),
 };
