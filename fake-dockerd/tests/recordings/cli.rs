@@ -51,7 +51,12 @@ pub(crate) async fn run(daemon: &Daemon, argv: &[&str]) -> Outcome {
         ["volume", rest @ ..] => volume(daemon, rest).await,
         ["run", rest @ ..] => run_container(daemon, rest).await,
         ["create", rest @ ..] => create_container(daemon, rest).await,
-        ["start", rest @ ..] => start(daemon, rest).await,
+        ["start", rest @ ..] => {
+            let outcome = start(daemon, rest).await;
+            // A process that ends at once has ended when the next command line has been started.
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            outcome
+        }
         ["stop", rest @ ..] => {
             let (timeout, names) = timeout(rest);
             let mut results = Vec::new();

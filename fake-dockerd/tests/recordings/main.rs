@@ -41,8 +41,8 @@ use format::Recording;
 pub(crate) const SCALE: f64 = 20.0;
 /// How many orders are tried where there is more than one.
 const SEEDS: u64 = 40;
-/// How often is tried where there is not: once more, for a machine that was too busy.
-const TRIES: u64 = 2;
+/// How often is tried where there is not: again for a machine that was too busy.
+const TRIES: u64 = 5;
 /// How many scenarios run at once: most of them wait most of the time.
 const PARALLEL: usize = 12;
 
