@@ -1,0 +1,85 @@
+//! The Engine API: what the docker CLI and other clients ask over a socket.
+//!
+//! One file per area of the API: [`system`], [`volumes`]. [`route`] is the list of everything that
+//! is served; anything else is answered with 501 and the endpoint's name, so that nobody takes an
+//! empty answer for a true one.
+
+mod answer;
+mod ask;
+mod errors;
+mod listen;
+mod serve;
+mod system;
+mod volumes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+
+pub use listen::{Host, Listener};
+pub use serve::serve;
+
+use crate::daemon::Daemon;
+use crate::trace;
+use answer::Response;
+use ask::Ask;
+use errors::{Answer, Failure};
+
+/// What every request can use.
+#[derive(Debug)]
+struct Api {
+    daemon: Daemon,
+    data_root: PathBuf,
+}
+
+impl Api {
+    fn new(daemon: Daemon, data_root: &Path) -> Self {
+        Self {
+            daemon,
+            data_root: data_root.to_owned(),
+        }
+    }
+
+    /// Answers a request, as the command that plugin calls are attributed to.
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response {
+        let profile = self.daemon.engine().profile();
+        let answer = match Ask::new(request, profile) {
+            Ok(ask) => {
+                let command = ask.command();
+                tracing::debug!("Calling {command}");
+                trace::attribute(command, route(&self, ask)).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        let response = answer.unwrap_or_else(Failure::into_response);
+        answer::with(response, system::headers(&self))
+    }
+}
+
+/// Every endpoint.
+async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
+    let path = ask.path.clone();
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match (ask.method.as_str(), parts.as_slice()) {
+        ("GET" | "HEAD", ["_ping"]) => Ok(system::ping(&ask.method)),
+        ("GET", ["version"]) => Ok(system::version(api)),
+        ("GET", ["info"]) => Ok(system::info(api)),
+        ("GET", ["system", "df"]) => system::disk_usage(api, &ask).await,
+
+        ("GET", ["volumes"]) => volumes::list(api, &ask).await,
+        ("POST", ["volumes", "create"]) => volumes::create(api, ask).await,
+        ("POST", ["volumes", "prune"]) => volumes::prune(api, &ask).await,
+        // A plugin's volume may have a slash in its name.
+        ("GET", ["volumes", name @ ..]) => volumes::inspect(api, &name.join("/")).await,
+        ("DELETE", ["volumes", name @ ..]) => volumes::remove(api, &ask, &name.join("/")).await,
+
+        _ => Err(Failure::not_served(&ask.command())),
+    }
+}
+
+/// Whether a client wants no body.
+fn is_head(method: &Method) -> bool {
+    method == Method::HEAD
+}
