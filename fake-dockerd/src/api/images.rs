@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::Api;
 use super::answer;
 use super::ask::Ask;
-use super::errors::Answer;
+use super::errors::{Answer, Failure};
 use crate::error::Error;
 
 /// Go's zero time: nothing was ever built.
@@ -100,10 +100,10 @@ pub(super) fn inspect(api: &Api, name: &str) -> Answer {
 }
 
 /// `POST /images/create`: a pull, which says that it is none.
-pub(super) async fn pull(api: &Api, ask: &Ask) -> Answer {
+pub(super) fn pull(api: &Api, ask: &Ask) -> Answer {
     let from = ask.value("fromImage");
     if from.is_empty() {
-        return Err(super::Failure::not_served("POST /images/create without fromImage (import)"));
+        return Err(Failure::not_served("POST /images/create without fromImage (import)"));
     }
     let tag = ask.value("tag");
     let reference = match tag {

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use super::answer::{self, Response};
 use super::ask::Ask;
 use super::errors::Answer;
-use super::{Api, is_head};
+use super::{Api, containers, images, is_head};
 use crate::volumes::Volume;
 
-/// Docker's names of this machine's architecture and of Go's.
+/// This machine's architecture.
 const ARCHITECTURE: &str = std::env::consts::ARCH;
 
-fn go_architecture() -> &'static str {
+/// The architecture as Go names it.
+pub(super) fn go_architecture() -> &'static str {
     match ARCHITECTURE {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -101,7 +102,7 @@ pub(super) fn info(api: &Api) -> Response {
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": all.len() - running - paused,
-        "Images": 0,
+        "Images": images::known(api).len(),
         "Driver": "none",
         "DriverStatus": [],
         "Plugins": {
@@ -148,7 +149,7 @@ pub(super) async fn disk_usage(api: &Api, ask: &Ask) -> Answer {
     };
     let containers = if wants("container") {
         let all = api.daemon.container_list();
-        all.iter().map(|one| json!({"Id": one.id})).collect()
+        all.iter().map(containers::show::listed).collect()
     } else {
         Vec::new()
     };
