@@ -1,5 +1,6 @@
 //! The command line of the daemon.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -84,6 +85,7 @@ pub fn main(args: Args) -> ExitCode {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from(args.log_level))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -230,4 +232,3 @@ async fn run(args: Args) -> Result<(), String> {
     api::serve(daemon, &places.data_root, listeners, stop).await;
     Ok(())
 }
-

@@ -53,8 +53,7 @@ pub(super) async fn get(api: &Arc<Api>, ask: &Ask, name: &str) -> Answer {
         let (asked, name) = (path.clone(), container.clone());
         let packed = api.daemon.container_files(&container, &path, move |files| {
             let host = look(files, &asked, &name)?;
-            let stat =
-                describe(&host, &asked).map_err(|error| missing(&error, &asked, &name))?;
+            let stat = describe(&host, &asked).map_err(|error| missing(&error, &asked, &name))?;
             // The client may be gone; then the first chunk finds out.
             let _ = said.send(stat);
             let mut writer = io::BufWriter::with_capacity(CHUNK, Chunks(chunks));
@@ -81,7 +80,10 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
     let reading = tokio::spawn(async move {
         while let Some(frame) = request.body_mut().frame().await {
             let chunk = match frame {
-                Ok(frame) => frame.into_data().map(Ok).unwrap_or_else(|_| Ok(Bytes::new())),
+                Ok(frame) => frame
+                    .into_data()
+                    .map(Ok)
+                    .unwrap_or_else(|_| Ok(Bytes::new())),
                 Err(error) => Err(io::Error::other(error)),
             };
             if chunks.send(chunk).await.is_err() {
@@ -136,9 +138,9 @@ fn missing(error: &io::Error, path: &str, container: &str) -> Error {
     }
 }
 
-/// The name that a path has in a tar: its last part.
+/// The name that a path has in a tar: its last part, also if that is a dot (Go's `filepath.Base`).
 fn base(path: &str) -> &str {
-    let last = path.trim_end_matches(['/', '.']).rsplit('/').next();
+    let last = path.trim_end_matches('/').rsplit('/').next();
     last.filter(|last| !last.is_empty()).unwrap_or("/")
 }
 

@@ -131,7 +131,8 @@ impl Ask {
         } else {
             body.as_ref()
         };
-        serde_json::from_slice(text).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))
+        serde_json::from_slice(text)
+            .map_err(|error| Error::invalid(format!("invalid JSON: {error}")))
     }
 }
 

@@ -103,7 +103,9 @@ pub(super) fn inspect(api: &Api, name: &str) -> Answer {
 pub(super) fn pull(api: &Api, ask: &Ask) -> Answer {
     let from = ask.value("fromImage");
     if from.is_empty() {
-        return Err(Failure::not_served("POST /images/create without fromImage (import)"));
+        return Err(Failure::not_served(
+            "POST /images/create without fromImage (import)",
+        ));
     }
     let tag = ask.value("tag");
     let reference = match tag {
@@ -137,7 +139,10 @@ pub(super) fn remove(api: &Api, name: &str) -> Answer {
     }
     let mut pulled = api.pulled.lock().unwrap_or_else(PoisonError::into_inner);
     if pulled.remove(&reference) {
-        Ok(answer::json(StatusCode::OK, &json!([{ "Untagged": reference }])))
+        Ok(answer::json(
+            StatusCode::OK,
+            &json!([{ "Untagged": reference }]),
+        ))
     } else {
         Err(Error::not_found(format!("No such image: {reference}")).into())
     }

@@ -27,7 +27,9 @@ impl FromStr for Host {
             return if path.starts_with('/') {
                 Ok(Self::Unix(path.into()))
             } else {
-                Err(format!("the path has to be absolute, such as unix:///{path}"))
+                Err(format!(
+                    "the path has to be absolute, such as unix:///{path}"
+                ))
             };
         }
         let Some(address) = text.strip_prefix("tcp://") else {

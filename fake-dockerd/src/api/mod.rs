@@ -1,7 +1,7 @@
 //! The Engine API: what the docker CLI and other clients ask over a socket.
 //!
 //! One file per area of the API: [`system`], [`volumes`], [`containers`], [`archive`], [`images`],
-//! [`networks`]. [`route`] is the list of everything that
+//! [`networks`], [`events`]. [`route`] is the list of everything that
 //! is served; anything else is answered with 501 and the endpoint's name, so that nobody takes an
 //! empty answer for a true one.
 
@@ -10,6 +10,7 @@ mod archive;
 mod ask;
 mod containers;
 mod errors;
+mod events;
 mod images;
 mod listen;
 mod networks;
@@ -80,6 +81,10 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         ("GET", ["version"]) => Ok(system::version(api)),
         ("GET", ["info"]) => Ok(system::info(api)),
         ("GET", ["system", "df"]) => system::disk_usage(api, &ask).await,
+
+        ("GET", ["events"]) => events::follow(api, &ask),
+        // Managed plugins, of which this engine has none.
+        ("GET", ["plugins"]) => Ok(answer::ok(&[(); 0])),
 
         ("GET", ["volumes"]) => volumes::list(api, &ask).await,
         ("POST", ["volumes", "create"]) => volumes::create(api, ask).await,

@@ -24,7 +24,11 @@ pub(super) async fn act(api: &Api, ask: &Ask, name: &str, action: &str) -> Answe
         "start" => daemon.container_start(name).await?,
         "stop" => daemon.container_stop(name, ask.number("t")?).await?,
         "restart" => daemon.container_restart(name, ask.number("t")?).await?,
-        "kill" => daemon.container_kill(name, Some(ask.value("signal"))).await?,
+        "kill" => {
+            daemon
+                .container_kill(name, Some(ask.value("signal")))
+                .await?
+        }
         "pause" => daemon.container_pause(name).await?,
         "unpause" => daemon.container_unpause(name).await?,
         "rename" => rename(api, name, ask.value("name")).await?,
@@ -37,9 +41,7 @@ pub(super) async fn act(api: &Api, ask: &Ask, name: &str, action: &str) -> Answe
 
 async fn rename(api: &Api, name: &str, new: &str) -> Result<(), Error> {
     if new.is_empty() {
-        return Err(Error::invalid(
-            "Neither old nor new names may be empty",
-        ));
+        return Err(Error::invalid("Neither old nor new names may be empty"));
     }
     api.daemon.container_rename(name, new).await
 }

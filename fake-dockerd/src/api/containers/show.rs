@@ -79,7 +79,9 @@ pub(in crate::api) fn list(api: &Api, ask: &Ask) -> Answer {
     let filters = ask.filters(&[
         "ancestor", "exited", "id", "label", "name", "network", "status", "volume",
     ])?;
-    let limit = ask.number("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let limit = ask
+        .number("limit")?
+        .and_then(|limit| usize::try_from(limit).ok());
     let all = ask.flag("all") || limit.is_some() || !filters.get("status").is_empty();
     let mut shown = Vec::new();
     for info in api.daemon.container_list() {

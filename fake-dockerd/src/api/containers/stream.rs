@@ -58,7 +58,9 @@ pub(in crate::api) async fn logs(api: &Api, ask: &Ask, name: &str) -> Answer {
     let info = api.daemon.container_inspect(name).await?;
     let (sender, body) = mpsc::channel(1);
     if ask.flag("follow") {
-        let end = api.daemon.container_wait(&info.id, WaitCondition::NotRunning)?;
+        let end = api
+            .daemon
+            .container_wait(&info.id, WaitCondition::NotRunning)?;
         tokio::spawn(async move {
             tokio::select! {
                 _ = end => {}
@@ -83,7 +85,9 @@ pub(in crate::api) async fn attach(api: &Api, ask: Ask, name: &str) -> Answer {
         WaitCondition::NextExit
     };
     let end = api.daemon.container_wait(&info.id, condition)?;
-    let gone = api.daemon.container_wait(&info.id, WaitCondition::Removed)?;
+    let gone = api
+        .daemon
+        .container_wait(&info.id, WaitCondition::Removed)?;
     let follows = ask.flag("stream");
     Ok(hijack(ask, is_tty(&info), async move {
         if follows {
@@ -129,10 +133,7 @@ pub(super) fn hijack(
 }
 
 /// Nobody reads what the client types, but it is taken: a client that cannot write hangs.
-async fn follow(
-    stream: TokioIo<hyper::upgrade::Upgraded>,
-    until: impl Future<Output = ()> + Send,
-) {
+async fn follow(stream: TokioIo<hyper::upgrade::Upgraded>, until: impl Future<Output = ()> + Send) {
     let (mut read, mut write) = tokio::io::split(stream);
     let mut sink = tokio::io::sink();
     let typed = async {
