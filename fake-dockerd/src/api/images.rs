@@ -29,8 +29,10 @@ pub(super) fn id(reference: &str) -> String {
     format!("sha256:{hex}")
 }
 
-/// A reference with its tag.
+/// A reference with its tag, and without the registry that goes without saying.
 fn full(reference: &str) -> String {
+    let reference = reference.strip_prefix("docker.io/").unwrap_or(reference);
+    let reference = reference.strip_prefix("library/").unwrap_or(reference);
     let last = reference.rsplit('/').next().unwrap_or(reference);
     if last.contains(':') || last.contains('@') {
         reference.to_owned()
@@ -110,8 +112,8 @@ pub(super) fn pull(api: &Api, ask: &Ask) -> Answer {
     let tag = ask.value("tag");
     let reference = match tag {
         "" => full(from),
-        digest if digest.contains(':') => format!("{from}@{digest}"),
-        tag => format!("{from}:{tag}"),
+        digest if digest.contains(':') => full(&format!("{from}@{digest}")),
+        tag => full(&format!("{from}:{tag}")),
     };
     let mut pulled = api.pulled.lock().unwrap_or_else(PoisonError::into_inner);
     pulled.insert(reference.clone());

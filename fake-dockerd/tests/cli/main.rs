@@ -9,6 +9,7 @@
 )]
 
 #[path = "../daemon/plugin.rs"]
+#[expect(dead_code, reason = "the engine finds the socket by itself")]
 mod plugin;
 
 use std::path::PathBuf;
