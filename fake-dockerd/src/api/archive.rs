@@ -46,6 +46,12 @@ pub(super) async fn stat(api: &Api, ask: &Ask, name: &str) -> Answer {
 /// `GET`: what is at the path, as tar.
 pub(super) async fn get(api: &Arc<Api>, ask: &Ask, name: &str) -> Answer {
     let path = path(ask)?;
+    if matches!(base(&path), "." | "/") {
+        // The CLI wants names that begin with a dot, which the tar crate leaves out.
+        return Err(Failure::not_served(
+            "GET /containers/archive of `DIRECTORY/.` or `/`",
+        ));
+    }
     let (chunks, body) = mpsc::channel(AHEAD);
     let (said, stat) = oneshot::channel();
     let (api, container) = (Arc::clone(api), name.to_owned());
