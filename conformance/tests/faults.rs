@@ -57,14 +57,32 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
     // Half a minute of patience.
     ("http.idle", "", &["--soak"]),
     ("http.stalled-head", "", &["--soak"]),
-    // It answers, after three seconds.
-    ("act.prompt", "", &["--timeout", "5"]),
     // A Mount that can be watched.
-    ("get.during-mount", " --slow-mount 300", &[]),
-    ("mount.late-client", " --slow-mount 300", &[]),
-    ("conc.other-volumes:global-lock", " --slow-mount 300", &[]),
-    ("conc.other-volumes:list", " --slow-mount 300", &[]),
-    ("restart.graceful:cuts-calls", " --slow-mount 300", &[]),
+    (
+        "get.during-mount",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "mount.late-client",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "conc.other-volumes:global-lock",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "conc.other-volumes:list",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
+    (
+        "restart.graceful:cuts-calls",
+        " --slow-mount 300",
+        &["--timeout", "10"],
+    ),
     // Options that the fault is about.
     (
         "create.repeat-different:ignored",
@@ -125,8 +143,14 @@ fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
     let fault = fault
         .map(|name| format!(" --fault {name}"))
         .unwrap_or_default();
+    // Found through its specification file, it must not lie where sockets are looked for.
+    let socket = if flags.contains(&"--plugin") {
+        "{work}/plugin.sock"
+    } else {
+        "{socket}"
+    };
     let plugin = format!(
-        "{} faulty-plugin --socket {{socket}} --root {{work}}/root{fault}{plugin_flags}",
+        "{} faulty-plugin --socket {socket} --root {{work}}/root{fault}{plugin_flags}",
         this.display()
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_volplug-conformance"));

@@ -10,8 +10,8 @@ use crate::target::Target;
 pub(super) struct TakenBack {
     /// A line for each volume that stays behind.
     pub(super) left_behind: Vec<String>,
-    /// The call that was not answered, after which nothing more was tried.
-    pub(super) hung: Option<String>,
+    /// The call that was not answered, after which nothing more was tried, and whether it hung.
+    pub(super) silent: Option<(String, bool)>,
 }
 
 /// Why a volume could not be removed.
@@ -19,7 +19,7 @@ enum Stays {
     /// The plugin refuses.
     Refused(String),
     /// The plugin does not answer, or is known not to.
-    Silent(String),
+    Silent { why: String, hung: bool },
 }
 
 /// Releases and removes everything that `ledger` still has, the last made first, and nothing else.
@@ -39,10 +39,10 @@ pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str)
                     continue;
                 }
                 // The others would cost a time limit each.
-                Err(Stays::Silent(why)) => {
+                Err(Stays::Silent { why, hung }) => {
                     let number = volumes.len() - done;
                     left_behind.push(format!("up to {number} volumes of {case}: {why}"));
-                    taken.hung = Some(why);
+                    taken.silent = Some((why, hung));
                     return taken;
                 }
             }
@@ -57,7 +57,10 @@ pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str)
 }
 
 async fn remove(cx: &mut Cx, name: &str, holds: &[String]) -> Result<(), Stays> {
-    let given_up = |_| Stays::Silent("the plugin no longer answers".to_owned());
+    let given_up = |_| Stays::Silent {
+        why: "the plugin no longer answers".to_owned(),
+        hung: false,
+    };
     for id in holds.iter().rev() {
         // A hold that is gone already is fine: only what Remove says counts.
         answered(cx.unmount(name, id).await.map_err(given_up)?)?;
@@ -77,6 +80,9 @@ async fn remove(cx: &mut Cx, name: &str, holds: &[String]) -> Result<(), Stays> 
 fn answered(answer: Answer) -> Result<Answer, Stays> {
     match answer.wire_error() {
         None => Ok(answer),
-        Some(error) => Err(Stays::Silent(format!("{} {error}", answer.endpoint()))),
+        Some(error) => Err(Stays::Silent {
+            why: format!("{} {error}", answer.endpoint()),
+            hung: error.is_timeout(),
+        }),
     }
 }

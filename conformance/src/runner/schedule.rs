@@ -215,6 +215,12 @@ impl Run<'_> {
             }
             None => self.heal_if_down(case).await,
         }
+        if case.needs.contains(&Need::Exec) && !self.interrupted {
+            // A plugin that was started anew is activated for those that come next: whether it can
+            // do without is a question of its own.
+            let mut aside = Cx::new(Arc::clone(&self.target), Arc::default(), "activation");
+            let _ = aside.activate().await;
+        }
     }
 
     /// The next case that is over; on an interrupt all are cut short first.
@@ -382,11 +388,11 @@ fn start(
         let mut left_behind = Vec::new();
         if trouble.is_none() {
             let taken = take_back(&target, &ledger, case.id).await;
-            match taken.hung {
+            match taken.silent {
                 None => left_behind = taken.left_behind,
                 // It is tried again once the plugin has been looked after.
-                Some(what) => {
-                    hung = true;
+                Some((what, timed_out)) => {
+                    hung = timed_out;
                     trouble = Some(format!("{what}, while volumes of {} were removed", case.id));
                 }
             }

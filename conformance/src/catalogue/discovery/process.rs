@@ -126,10 +126,24 @@ async fn cleanup(cx: &mut Cx) -> CaseResult {
         // Whether the plugin copes with it at its start is for disc.rebind to say.
         remove(&socket);
     }
+    // A file that names the plugin is looked up like a socket, and waited for as long.
+    let named = cx.target().found.as_ref().map(|found| found.path.clone());
+    let definition = named.filter(|path| *path != socket);
+    let forgotten = match &definition {
+        Some(path) => vanishes(path).await,
+        None => true,
+    };
     let started = start(cx).await;
     ensure(gone, || {
         Finding::new(
             format!("{} is gone after SIGTERM", socket.display()),
+            format!("it is still there, and the plugin {stopped}"),
+        )
+    })?;
+    ensure(forgotten, || {
+        let path = definition.unwrap_or_default();
+        Finding::new(
+            format!("{} is gone after SIGTERM", path.display()),
             format!("it is still there, and the plugin {stopped}"),
         )
     })?;

@@ -211,7 +211,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &["systemctl stop {plugin}"],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["http.parallel-connections"],
+        follows: &["http.parallel-connections", "act.optional"],
         run: |cx| Box::pin(stop::graceful(cx)),
     },
     Case {

@@ -1,0 +1,68 @@
+//! The plugin as a process: killed, stopped and started again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cx;
+use crate::suite::{CaseResult, Finding, Halt, Need};
+use crate::target::Plugin;
+
+impl Cx {
+    /// The plugin's process, where the runner started it.
+    ///
+    /// # Errors
+    /// [`Halt::Skip`] without `--exec`.
+    pub fn plugin(&self) -> CaseResult<&Plugin> {
+        self.target
+            .plugin
+            .as_ref()
+            .ok_or_else(|| Halt::skip(Need::Exec.lacking()))
+    }
+
+    /// Kills the plugin as `kill -9` does.
+    ///
+    /// # Errors
+    /// As [`plugin`](Self::plugin).
+    pub async fn kill_plugin(&mut self) -> CaseResult {
+        self.step("kill -9 of the plugin");
+        self.hang_up();
+        self.plugin()?.kill().await;
+        Ok(())
+    }
+
+    /// Starts the plugin again and activates it, so that what follows does not judge whether it can do
+    /// without: that has a case of its own.
+    ///
+    /// # Errors
+    /// A finding when it does not come up.
+    pub async fn start_plugin(&mut self) -> CaseResult<Duration> {
+        let took = self.start_plugin_only().await?;
+        // A memory of its own: this is no part of the case.
+        let mut aside = Self::new(Arc::clone(&self.target), Arc::default(), "activation");
+        aside.activate().await?;
+        Ok(took)
+    }
+
+    /// Starts the plugin again and says nothing to it, as dockerd does while it lives.
+    ///
+    /// # Errors
+    /// As [`start_plugin`](Self::start_plugin).
+    pub async fn start_plugin_only(&mut self) -> CaseResult<Duration> {
+        self.step("start of the plugin");
+        self.hang_up();
+        self.plugin()?.start().await.map_err(|why| {
+            Finding::new("the plugin starts again", why)
+                .then("the plugin stays down: every docker command that needs it fails after 15 s")
+                .into()
+        })
+    }
+
+    /// Kills the plugin and starts it again.
+    ///
+    /// # Errors
+    /// As [`start_plugin`](Self::start_plugin).
+    pub async fn restart_plugin(&mut self) -> CaseResult<Duration> {
+        self.kill_plugin().await?;
+        self.start_plugin().await
+    }
+}
