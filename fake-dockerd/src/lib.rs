@@ -7,6 +7,8 @@
 //!
 //! The module names follow moby's, so that both can be read side by side.
 
+mod api;
+pub mod cli;
 mod clock;
 mod commands;
 mod containers;
@@ -26,6 +28,7 @@ mod tasks;
 pub mod trace;
 mod volumes;
 
+pub use api::{Host, Listener, serve};
 pub use clock::Clock;
 pub use containers::{
     BindOptions, BoundMount, ContainerCreate, ContainerFiles, ContainerInfo, ContainerState,

@@ -105,7 +105,7 @@ impl Local {
 }
 
 /// How many bytes there are below `path`; what cannot be read counts nothing.
-pub(super) fn size(path: &Path) -> u64 {
+pub(crate) fn size(path: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(path) else {
         return 0;
     };

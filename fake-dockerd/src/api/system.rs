@@ -1,0 +1,188 @@
+//! The engine itself: ping, version, info, disk usage.
+
+use hyper::header::{CACHE_CONTROL, HeaderMap, HeaderValue, PRAGMA, SERVER};
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer::{self, Response};
+use super::ask::Ask;
+use super::errors::Answer;
+use super::{Api, containers, images, is_head};
+use crate::volumes::Volume;
+
+/// This machine's architecture.
+const ARCHITECTURE: &str = std::env::consts::ARCH;
+
+/// The architecture as Go names it.
+pub(super) fn go_architecture() -> &'static str {
+    match ARCHITECTURE {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// What is in front of every answer.
+pub(super) fn headers(api: &Api) -> HeaderMap {
+    let profile = api.daemon.engine().profile();
+    let mut headers = HeaderMap::new();
+    let api_version = HeaderValue::from_static(profile.api_version);
+    headers.insert("api-version", api_version);
+    headers.insert("docker-experimental", HeaderValue::from_static("false"));
+    headers.insert("ostype", HeaderValue::from_static("linux"));
+    let server = HeaderValue::from_str(&format!("Docker/{} (linux)", profile.version));
+    if let Ok(server) = server {
+        headers.insert(SERVER, server);
+    }
+    headers
+}
+
+/// `/_ping`, by which clients learn the API version.
+pub(super) fn ping(method: &Method) -> Response {
+    let mut response = if is_head(method) {
+        answer::empty(StatusCode::OK)
+    } else {
+        answer::text("OK")
+    };
+    let headers = response.headers_mut();
+    let cache = HeaderValue::from_static("no-cache, no-store, must-revalidate");
+    headers.insert(CACHE_CONTROL, cache);
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    // The classic builder, which is not served either: BuildKit would be asked for over a session.
+    headers.insert("builder-version", HeaderValue::from_static("1"));
+    headers.insert("swarm", HeaderValue::from_static("inactive"));
+    response
+}
+
+/// `/version`: the engine that is played, by whom.
+pub(super) fn version(api: &Api) -> Response {
+    let profile = api.daemon.engine().profile();
+    let details = json!({
+        "ApiVersion": profile.api_version,
+        "MinAPIVersion": profile.min_api_version,
+        "GoVersion": profile.go_version,
+        "Os": "linux",
+        "Arch": go_architecture(),
+        "KernelVersion": kernel(),
+        "Experimental": "false",
+        "GitCommit": "",
+        "BuildTime": "",
+    });
+    answer::ok(&json!({
+        "Platform": { "Name": platform() },
+        "Components": [{
+            "Name": "Engine",
+            "Version": profile.version,
+            "Details": details,
+        }],
+        "Version": profile.version,
+        "ApiVersion": profile.api_version,
+        "MinAPIVersion": profile.min_api_version,
+        "GitCommit": "",
+        "GoVersion": profile.go_version,
+        "Os": "linux",
+        "Arch": go_architecture(),
+        "KernelVersion": kernel(),
+        "BuildTime": "",
+    }))
+}
+
+/// `/info`: only what is true of this engine.
+pub(super) fn info(api: &Api) -> Response {
+    let all = api.daemon.container_list();
+    let count = |status| {
+        let those = all.iter().filter(|one| one.state.status() == status);
+        those.count()
+    };
+    use crate::containers::Status::{Paused, Running};
+    let (running, paused) = (count(Running), count(Paused));
+    answer::ok(&json!({
+        "ID": hostname(),
+        "Containers": all.len(),
+        "ContainersRunning": running,
+        "ContainersPaused": paused,
+        "ContainersStopped": all.len() - running - paused,
+        "Images": images::known(api).len(),
+        "Driver": "none",
+        "DriverStatus": [],
+        "Plugins": {
+            "Volume": api.daemon.volume_drivers(),
+            "Network": ["bridge", "host", "null"],
+            "Authorization": null,
+            "Log": [],
+        },
+        "LoggingDriver": "none",
+        "OperatingSystem": platform(),
+        "OSType": "linux",
+        "Architecture": ARCHITECTURE,
+        "KernelVersion": kernel(),
+        "NCPU": std::thread::available_parallelism().map_or(0, usize::from),
+        "MemTotal": 0,
+        "IndexServerAddress": "",
+        "RegistryConfig": null,
+        "DockerRootDir": api.data_root.display().to_string(),
+        "HttpProxy": "",
+        "HttpsProxy": "",
+        "NoProxy": "",
+        "Name": hostname(),
+        "Labels": [],
+        "ExperimentalBuild": false,
+        "ServerVersion": api.daemon.engine().profile().version,
+        "Runtimes": {},
+        "DefaultRuntime": "",
+        "Swarm": { "LocalNodeState": "inactive", "ControlAvailable": false },
+        "LiveRestoreEnabled": false,
+        "SecurityOptions": [],
+        "Warnings": null,
+    }))
+}
+
+/// `/system/df`. Plugins' volumes are not counted, by dockerd neither.
+pub(super) async fn disk_usage(api: &Api, ask: &Ask) -> Answer {
+    let kinds: Vec<&str> = ask.values("type").collect();
+    let wants = |kind: &str| kinds.is_empty() || kinds.contains(&kind);
+    let volumes = if wants("volume") {
+        let usage = api.daemon.volume_usage().await?;
+        usage.iter().map(used).collect()
+    } else {
+        Vec::new()
+    };
+    let containers = if wants("container") {
+        let all = api.daemon.container_list();
+        all.iter().map(containers::show::listed).collect()
+    } else {
+        Vec::new()
+    };
+    Ok(answer::ok(&json!({
+        "LayersSize": 0,
+        "Images": [],
+        "Containers": containers,
+        "Volumes": volumes,
+        "BuildCache": [],
+        "BuilderSize": 0,
+    })))
+}
+
+fn used((volume, users): &(Volume, usize)) -> Value {
+    let mut value = json!(volume);
+    let size = crate::volumes::local::size(std::path::Path::new(&volume.mountpoint));
+    if let Some(fields) = value.as_object_mut() {
+        let usage = json!({ "Size": size, "RefCount": users });
+        fields.insert("UsageData".to_owned(), usage);
+    }
+    value
+}
+
+fn platform() -> String {
+    concat!("fake-dockerd ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+fn kernel() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+    release.unwrap_or_default().trim().to_owned()
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
+}

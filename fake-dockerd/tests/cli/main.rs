@@ -1,0 +1,163 @@
+//! The daemon's binary, driven by the real docker CLI. Where there is none the tests are ignored,
+//! with the reason in their names, and never passed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../daemon/plugin.rs"]
+#[expect(dead_code, reason = "the engine finds the socket by itself")]
+mod plugin;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Output};
+use std::time::Duration;
+
+use fake_dockerd::PluginCall;
+use libtest_mimic::{Arguments, Trial};
+use plugin::Plugin;
+use tempfile::TempDir;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = Command::new("docker").arg("--version").output().is_err();
+    let tests: [(&str, fn()); 2] = [
+        ("volumes_and_their_trace", volumes_and_their_trace),
+        (
+            "containers_end_as_they_should",
+            containers_end_as_they_should,
+        ),
+    ];
+    let trials = tests.into_iter().map(|(name, test)| {
+        let reason = if missing {
+            " (skipped: no docker CLI)"
+        } else {
+            ""
+        };
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(format!("{name}{reason}"), run).with_ignored_flag(missing)
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+struct Engine {
+    root: TempDir,
+    process: Child,
+    plugin: Plugin,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let plugin = Plugin::start(root.path(), "mine", |_, _| None);
+        let path = |name: &str| root.path().join(name);
+        let process = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"))
+            .arg(format!("--host=unix://{}", path("docker").display()))
+            .arg("--sockets-dir")
+            .arg(root.path())
+            .arg("--specs-dir")
+            .arg(path("specs"))
+            .arg("--data-root")
+            .arg(path("state"))
+            .arg("--trace")
+            .arg(path("trace.jsonl"))
+            .spawn()
+            .unwrap();
+        let engine = Self {
+            root,
+            process,
+            plugin,
+        };
+        for _ in 0..200 {
+            if engine.path("docker").exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        engine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn docker(&self, arguments: &[&str]) -> Output {
+        let host = format!("unix://{}", self.path("docker").display());
+        let mut command = Command::new("docker");
+        command.args(["-H", &host]).args(arguments);
+        command.output().unwrap()
+    }
+
+    fn stdout(&self, arguments: &[&str]) -> String {
+        let output = self.docker(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn volumes_and_their_trace() {
+    let engine = Engine::start();
+    assert_eq!(
+        engine.stdout(&["volume", "create", "-d", "mine", "v"]),
+        "v\n"
+    );
+    assert_eq!(
+        engine.plugin.take(),
+        ["Activate", "Capabilities", "Get v"],
+        "the plugin has every volume"
+    );
+    assert_eq!(engine.stdout(&["volume", "rm", "v"]), "v\n");
+    assert_eq!(engine.plugin.take(), ["Get v", "Get v", "Remove v"]);
+    let refused = engine.docker(&["top", "x"]);
+    let refused = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        refused.contains("does not serve GET /containers/x/top"),
+        "{refused}"
+    );
+
+    let trace = std::fs::read_to_string(engine.path("trace.jsonl")).unwrap();
+    let calls: Vec<PluginCall> = trace
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let last = calls.last().unwrap();
+    assert_eq!(last.command, "DELETE /volumes/v");
+    assert_eq!(last.path, "/VolumeDriver.Remove");
+    assert_eq!(last.request, "{\"Name\":\"v\"}\n");
+    assert_eq!((last.status, last.seq), (Some(200), calls.len() as u64));
+}
+
+fn containers_end_as_they_should() {
+    let engine = Engine::start();
+    let run = [
+        "run",
+        "--rm",
+        "-v",
+        "v:/d",
+        "--volume-driver",
+        "mine",
+        "busybox",
+    ];
+    for (command, code) in [("true", 0), ("false", 1), ("/nosuch", 127)] {
+        let output = engine.docker(&[&run[..], &[command]].concat());
+        assert_eq!(output.status.code(), Some(code), "{command}: {output:?}");
+    }
+    engine.stdout(&["run", "-d", "--name", "c1", "busybox", "top"]);
+    assert_eq!(engine.stdout(&["ps", "--format", "{{.Names}}"]), "c1\n");
+    engine.stdout(&["stop", "c1"]);
+    engine.stdout(&["rm", "-f", "c1"]);
+    assert_eq!(engine.stdout(&["ps", "-aq"]), "");
+}
