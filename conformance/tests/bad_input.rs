@@ -11,26 +11,28 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::process::Output;
+use std::time::Duration;
 
+use assert_cmd::Command;
+
+/// Killed, and with that failed, when it does not end: nothing here is worth a long wait.
 fn runner(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_volplug-conformance"))
         .args(arguments)
+        .timeout(Duration::from_secs(60))
         .output()
         .unwrap()
 }
 
 /// Runs, and checks that it ends with status 2, nothing on standard output and one sentence.
 fn refused(arguments: &[&str]) -> String {
-    let begun = Instant::now();
     let output = runner(arguments);
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
     assert!(output.stdout.is_empty(), "{arguments:?}");
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 1, "{told}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
     lines[0]
         .strip_prefix("error: ")
         .expect("it says that it is an error")

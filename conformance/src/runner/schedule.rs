@@ -218,8 +218,7 @@ impl Run<'_> {
         if case.needs.contains(&Need::Exec) && !self.interrupted {
             // A plugin that was started anew is activated for those that come next: whether it can
             // do without is a question of its own.
-            let mut aside = Cx::new(Arc::clone(&self.target), Arc::default(), "activation");
-            let _ = aside.activate().await;
+            let _ = Cx::activate_aside(&self.target).await;
         }
     }
 

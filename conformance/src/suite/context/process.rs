@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Cx;
 use crate::suite::{CaseResult, Finding, Halt, Need};
-use crate::target::Plugin;
+use crate::target::{Plugin, Target};
 
 impl Cx {
     /// The plugin's process, where the runner started it.
@@ -37,10 +37,18 @@ impl Cx {
     /// A finding when it does not come up.
     pub async fn start_plugin(&mut self) -> CaseResult<Duration> {
         let took = self.start_plugin_only().await?;
-        // A memory of its own: this is no part of the case.
-        let mut aside = Self::new(Arc::clone(&self.target), Arc::default(), "activation");
-        aside.activate().await?;
+        Self::activate_aside(&self.target).await?;
         Ok(took)
+    }
+
+    /// Activates the plugin with a memory of its own, so that this is no part of any case.
+    ///
+    /// # Errors
+    /// As [`activate`](Self::activate).
+    pub(crate) async fn activate_aside(target: &Arc<Target>) -> CaseResult {
+        let mut aside = Self::new(Arc::clone(target), Arc::default(), "activation");
+        aside.activate().await?;
+        Ok(())
     }
 
     /// Starts the plugin again and says nothing to it, as dockerd does while it lives.
