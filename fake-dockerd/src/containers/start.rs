@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::container::{Container, Inner};
 use super::config::MountKind;
+use super::container::{Container, Inner};
 use super::mountpoint::BoundMount;
 use super::mounts::MountPoints;
 use crate::core::Core;
@@ -184,7 +184,9 @@ fn tmpfs_of(asked: &BTreeMap<String, String>, points: &MountPoints) -> Vec<Tmpfs
         let options = point.spec.tmpfs_options.as_ref();
         TmpfsMount {
             destination: point.destination.clone(),
-            size: options.map(|options| options.size_bytes).filter(|size| *size > 0),
+            size: options
+                .map(|options| options.size_bytes)
+                .filter(|size| *size > 0),
             mode: options.map(|options| options.mode).filter(|mode| *mode > 0),
             read_only: !point.rw,
         }

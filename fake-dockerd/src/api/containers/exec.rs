@@ -196,7 +196,9 @@ async fn run(api: &Arc<Api>, id: &str, exec: Exec) -> Result<()> {
         None,
     );
     let daemon = api.daemon.clone();
-    let started = daemon.container_exec_start(&exec.container, exec.spec).await;
+    let started = daemon
+        .container_exec_start(&exec.container, exec.spec)
+        .await;
     let process = match started {
         Ok(process) => process,
         Err(error) => {

@@ -51,7 +51,9 @@ pub(in crate::api) async fn top(api: &Api, ask: &Ask, name: &str) -> Answer {
     let asked = ask.value("ps_args");
     let arguments = if asked.is_empty() { PS } else { asked };
     let failed = |why: String| Error::system(format!("error running ps: {why}"));
-    let output = Command::new("ps").args(arguments.split_whitespace()).output();
+    let output = Command::new("ps")
+        .args(arguments.split_whitespace())
+        .output();
     let output = output.await.map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -64,7 +66,11 @@ pub(in crate::api) async fn top(api: &Api, ask: &Ask, name: &str) -> Answer {
 /// The rows of a table whose `PID` is one of `pids`; the last column may have blanks in it.
 fn own_rows(table: &str, pids: &[u32]) -> Result<Value> {
     let mut lines = table.lines();
-    let titles: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let titles: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     let pid = titles.iter().position(|title| *title == "PID");
     let pid = pid.ok_or_else(|| Error::system("Couldn't find PID field in ps output"))?;
     let rows: Vec<Vec<&str>> = lines
@@ -198,7 +204,9 @@ fn system_time() -> Option<Duration> {
 
 fn total_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = info
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = total.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes << 10)
 }

@@ -159,4 +159,3 @@ async fn print(mut from: impl AsyncRead + Unpin, output: Output, outlet: Outlet)
         outlet.streams().write(output, bytes).await;
     }
 }
-

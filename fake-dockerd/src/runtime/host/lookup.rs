@@ -1,14 +1,44 @@
-//! Finding a command before it is run, so that one that does not exist ends as in Docker.
+//! The environment, and finding a command before it is run, so that one that does not exist ends as
+//! in Docker.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::user::User;
 use crate::containers::ContainerFiles;
 use crate::runtime::StartError;
 
 /// Where commands are looked for unless the environment says otherwise, as in moby's
 /// `oci.DefaultPathEnv`.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the process finds in its environment, as moby's `CreateDaemonEnvironment` puts it together.
+pub(super) fn environment(
+    asked: &[String],
+    hostname: &str,
+    tty: bool,
+    user: &User,
+) -> Vec<(String, String)> {
+    let home = user.home.display().to_string();
+    let mut all = vec![
+        ("PATH".to_owned(), lookup::PATH.to_owned()),
+        ("HOSTNAME".to_owned(), hostname.to_owned()),
+        ("HOME".to_owned(), home),
+    ];
+    if tty {
+        all.push(("TERM".to_owned(), "xterm".to_owned()));
+    }
+    for variable in asked {
+        let (key, value) = match variable.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (variable.as_str(), None),
+        };
+        all.retain(|(known, _)| known != key);
+        // Without a value it is one that is to be taken away.
+        all.extend(value.map(|value| (key.to_owned(), value.to_owned())));
+    }
+    all
+}
 
 /// The path of a command in the container, as Go's `exec.LookPath` finds it.
 pub(super) fn command(

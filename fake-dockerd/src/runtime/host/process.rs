@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::Arc;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use super::launch::{Launched, Outlet, launch};
 use super::sandbox::Rights;
 use super::terminal::Control;
+use super::tools::Tools;
 use super::user::User;
-use super::{Tools, environment, lookup, tree};
+use super::{lookup, tree};
 use crate::containers::ContainerFiles;
 use crate::runtime::{BoxFuture, ExecSpec, Process, StartError, Streams, Usage};
 
@@ -95,11 +96,12 @@ impl HostProcess {
         };
         let own = User::parse(&place.user).map_err(StartError::Other)?;
         let user = User::parse(user).map_err(StartError::Other)?;
-        if place.rights.user_namespace && user.uid != own.uid {
+        if place.rights.user_namespace && (own.uid, user.uid) != (0, 0) {
+            let other = if own.uid == 0 { user.uid } else { own.uid };
             return Err(StartError::Other(format!(
-                "unable to run as user {}: without root, fake-dockerd has one user for a \
-                 container; start the container with that user, or run fake-dockerd as root",
-                user.uid
+                "unable to run a command as or beside user {other}: without root there is one user \
+                 for a container, and only root's can be entered; leave out --user, or run \
+                 fake-dockerd as root"
             )));
         }
         let working_dir = if spec.working_dir.is_empty() {
@@ -109,7 +111,7 @@ impl HostProcess {
         };
         let mut env = place.env.clone();
         env.extend_from_slice(&spec.env);
-        let environment = environment(&env, &place.hostname, spec.tty, &user);
+        let environment = lookup::environment(&env, &place.hostname, spec.tty, &user);
         let path = environment.iter().find(|(key, _)| key == "PATH");
         let path = path.map_or(lookup::PATH, |(_, path)| path);
         let name = spec.command.first().map(String::as_str).unwrap_or_default();
@@ -142,7 +144,13 @@ impl HostProcess {
         launched.connect(spec.stdin, &outlet);
         let pid = launched.child.id().unwrap_or_default();
         // What enters ends as what it runs does.
-        Ok(Self::watch(pid, launched, outlet, None, std::future::ready(None)))
+        Ok(Self::watch(
+            pid,
+            launched,
+            outlet,
+            None,
+            std::future::ready(None),
+        ))
     }
 
     /// The words in front of a command that is to run in the container.
@@ -232,20 +240,5 @@ impl Process for HostProcess {
 
     fn exec(&self, spec: ExecSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>> {
         Box::pin(async move { self.run_beside(&spec) })
-    }
-}
-
-impl Tools {
-    /// A command of the host, with a terminal of its own if it needs one.
-    pub(super) fn command(&self, words: Vec<String>, tty: bool) -> Command {
-        let mut words = words.into_iter();
-        if tty {
-            let mut command = Command::new(&self.setsid);
-            command.arg("--ctty").args(words);
-            return command;
-        }
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words);
-        command
     }
 }
