@@ -26,22 +26,22 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let reason = missing();
     let not_root = (!nix::unistd::geteuid().is_root()).then(|| "not root".to_owned());
-    let tests: [(&str, fn(), &Option<String>); 11] = [
-        ("data_goes_through_the_plugin", data, &reason),
-        ("what_is_mounted", mounts, &reason),
-        ("surroundings", surroundings, &reason),
-        ("exit_codes", exit_codes, &reason),
-        ("signals", signals, &reason),
-        ("streams", streams, &reason),
-        ("logs_outlive_the_daemon", logs, &reason),
-        ("commands_beside", exec, &reason),
-        ("what_is_seen_of_processes", seen, &reason),
-        ("restart_policies", restarts, &reason),
-        ("the_end_of_the_daemon", ends, &reason),
+    let tests: [(&str, fn()); 11] = [
+        ("data_goes_through_the_plugin", data),
+        ("what_is_mounted", mounts),
+        ("surroundings", surroundings),
+        ("exit_codes", exit_codes),
+        ("signals", signals),
+        ("streams", streams),
+        ("logs_outlive_the_daemon", logs),
+        ("commands_beside", exec),
+        ("what_is_seen_of_processes", seen),
+        ("restart_policies", restarts),
+        ("the_end_of_the_daemon", ends),
     ];
     let mut trials: Vec<Trial> = tests
         .into_iter()
-        .map(|(name, test, reason)| trial(name, test, reason))
+        .map(|(name, test)| trial(name, test, &reason))
         .collect();
     let reason = reason.or(not_root);
     trials.push(trial("without_root", without_root, &reason));
@@ -77,7 +77,7 @@ fn data() {
     let mount = ["-v", "data:/data", "--volume-driver", "mine"];
     let sleep = ["--name", "c1", "busybox", "sleep", "300"];
     engine.stdout(&[&["run", "-d"][..], &mount, &sleep].concat());
-    assert_eq!(engine.stdout(&["exec", "c", "cat", "/data/x"]), "hi\n");
+    assert_eq!(engine.stdout(&["exec", "c1", "cat", "/data/x"]), "hi\n");
     let copy = engine.path("copy");
     engine.stdout(&["cp", "c1:/data/x", copy.to_str().unwrap()]);
     assert_eq!(std::fs::read_to_string(copy).unwrap(), "hi\n");
@@ -241,14 +241,14 @@ fn streams() {
     engine.stdout(&[
         "create",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "echo again; exit 5",
     ]);
     for _ in 0..2 {
-        let output = engine.docker(&["start", "-a", "c"]);
+        let output = engine.docker(&["start", "-a", "c1"]);
         assert_eq!(all(&output), ("again\n".to_owned(), String::new(), Some(5)));
     }
     engine.stdout(&["create", "-i", "--name", "i1", "busybox", "cat"]);
@@ -261,7 +261,7 @@ fn logs() {
     let script = "echo one; echo three; echo two >&2; exec sleep 300";
     engine.stdout(&["run", "-d", "--name", "c1", "busybox", "sh", "-c", script]);
     let logs = |engine: &Engine, options: &[&str]| {
-        let output = engine.docker(&[&["logs"], options, &["c"]].concat());
+        let output = engine.docker(&[&["logs"], options, &["c1"]].concat());
         assert!(output.status.success(), "{output:?}");
         let (stdout, stderr, _) = all(&output);
         (stdout, stderr)
@@ -283,17 +283,17 @@ fn logs() {
 
     let host = format!("unix://{}", engine.path("docker").display());
     let following = Command::new("docker")
-        .args(["-H", &host, "logs", "-f", "c"])
+        .args(["-H", &host, "logs", "-f", "c1"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    engine.stdout(&["kill", "c"]);
+    engine.stdout(&["kill", "c1"]);
     let followed = all(&following.wait_with_output().unwrap());
     assert_eq!((followed.0, followed.1), whole);
     engine.restart(SIGKILL);
     assert_eq!(logs(&engine, &[]), whole);
-    engine.stdout(&["rm", "c"]);
+    engine.stdout(&["rm", "c1"]);
     assert!(
         engine
             .path("state/containers")
@@ -327,38 +327,38 @@ fn exec() {
         &[
             "-e",
             "B=2",
-            "c",
+            "c1",
             "sh",
             "-c",
             "echo $A $B; pwd; hostname; echo e >&2; exit 7",
         ],
         "",
     );
-    let id = engine.inspect("c", ".Config.Hostname");
+    let id = engine.inspect("c1", ".Config.Hostname");
     let hostname = if id.is_empty() {
-        engine.inspect("c", "slice .Id 0 12")
+        engine.inspect("c1", "slice .Id 0 12")
     } else {
         id
     };
     assert_eq!(stdout, format!("1 2\n/usr\n{hostname}\n"), "{stderr}");
     assert_eq!((stderr.as_str(), code), ("e\n", Some(7)));
-    assert_eq!(exec(&["-w", "/etc", "c", "pwd"], "").0, "/etc\n");
-    assert_eq!(exec(&["-i", "c", "cat"], "typed").0, "typed");
-    let (stdout, _, code) = exec(&["c", "nosuchcommand"], "");
+    assert_eq!(exec(&["-w", "/etc", "c1", "pwd"], "").0, "/etc\n");
+    assert_eq!(exec(&["-i", "c1", "cat"], "typed").0, "typed");
+    let (stdout, _, code) = exec(&["c1", "nosuchcommand"], "");
     assert!(stdout.contains("OCI runtime exec failed"), "{stdout}");
     assert_eq!(code, Some(127));
-    let seen = exec(&["c", "sh", "-c", "cat /proc/1/comm"], "").0;
+    let seen = exec(&["c1", "sh", "-c", "cat /proc/1/comm"], "").0;
     assert_eq!(seen, "sleep\n", "it is in the same pid namespace");
-    exec(&["-d", "c", "sh", "-c", "echo done > /detached"], "");
+    exec(&["-d", "c1", "sh", "-c", "echo done > /detached"], "");
     until("the detached one wrote", || {
-        exec(&["c", "cat", "/detached"], "").0 == "done\n"
+        exec(&["c1", "cat", "/detached"], "").0 == "done\n"
     });
     assert_eq!(
-        exec(&["-t", "c", "sh", "-c", "test -t 1 && echo tty"], "").0,
+        exec(&["-t", "c1", "sh", "-c", "test -t 1 && echo tty"], "").0,
         "tty\r\n"
     );
-    engine.stdout(&["rm", "-f", "c"]);
-    assert_eq!(exec(&["c", "true"], "").2, Some(1));
+    engine.stdout(&["rm", "-f", "c1"]);
+    assert_eq!(exec(&["c1", "true"], "").2, Some(1));
 }
 
 fn seen() {
@@ -367,20 +367,20 @@ fn seen() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "busybox",
         "sh",
         "-c",
         "sleep 301; true",
     ]);
-    let pid = engine.inspect("c", ".State.Pid");
+    let pid = engine.inspect("c1", ".State.Pid");
     assert!(is_running(&pid));
     until("both run", || {
-        engine.stdout(&["top", "c"]).lines().count() == 3
+        engine.stdout(&["top", "c1"]).lines().count() == 3
     });
     assert!(
         engine
-            .stdout(&["top", "c", "-o", "pid,args"])
+            .stdout(&["top", "c1", "-o", "pid,args"])
             .contains("sleep 301")
     );
     let stats = engine.stdout(&[
@@ -388,13 +388,13 @@ fn seen() {
         "--no-stream",
         "--format",
         "{{.Name}} {{.PIDs}}",
-        "c",
+        "c1",
     ]);
     assert_eq!(stats, "c1 2\n");
     let info = engine.stdout(&["info", "--format", "{{.DefaultRuntime}}"]);
     assert_eq!(info, "host\n");
-    engine.stdout(&["kill", "c"]);
-    assert_eq!(engine.inspect("c", ".State.Pid"), "0");
+    engine.stdout(&["kill", "c1"]);
+    assert_eq!(engine.inspect("c1", ".State.Pid"), "0");
     assert!(!is_running(&pid));
 }
 
@@ -403,10 +403,10 @@ fn restarts() {
     let policy = ["run", "-d", "--restart", "on-failure:2", "--name", "c1"];
     engine.stdout(&[&policy[..], &["busybox", "sh", "-c", "echo run; exit 1"]].concat());
     until("it gave up", || {
-        engine.inspect("c", ".State.Status") == "exited"
+        engine.inspect("c1", ".State.Status") == "exited"
     });
-    assert_eq!(engine.inspect("c", ".RestartCount"), "2");
-    assert_eq!(engine.stdout(&["logs", "c"]), "run\nrun\nrun\n");
+    assert_eq!(engine.inspect("c1", ".RestartCount"), "2");
+    assert_eq!(engine.stdout(&["logs", "c1"]), "run\nrun\nrun\n");
 }
 
 fn ends() {
@@ -416,20 +416,20 @@ fn ends() {
             "run",
             "-d",
             "--name",
-            "c",
+            "c1",
             "--stop-timeout",
             "1",
             "busybox",
             "sleep",
             "300",
         ]);
-        let pid = engine.inspect("c", ".State.Pid");
+        let pid = engine.inspect("c1", ".State.Pid");
         engine.end(signal);
         until("the process is gone", || !is_running(&pid));
         engine.again();
         let code = if signal == SIGTERM { "137" } else { "255" };
-        assert_eq!(engine.inspect("c", ".State.ExitCode"), code);
-        engine.stdout(&["rm", "c"]);
+        assert_eq!(engine.inspect("c1", ".State.ExitCode"), code);
+        engine.stdout(&["rm", "c1"]);
     }
 }
 
@@ -441,12 +441,12 @@ fn without_root() {
     assert_eq!(std::fs::read_to_string(file).unwrap(), "hi\n");
     engine.stdout(&["run", "-d", "--name", "c1", "busybox", "sleep", "300"]);
     assert_eq!(
-        engine.stdout(&["exec", "c", "sh", "-c", "id -u; cat /proc/1/comm"]),
+        engine.stdout(&["exec", "c1", "sh", "-c", "id -u; cat /proc/1/comm"]),
         "0\nsleep\n"
     );
-    let other = engine.docker(&["exec", "-u", "12", "c", "id", "-u"]);
+    let other = engine.docker(&["exec", "-u", "12", "c1", "id", "-u"]);
     assert!(all(&other).0.contains("without root"), "{other:?}");
     let user = engine.docker(&["run", "--rm", "-u", "12", "busybox", "id", "-u"]);
     assert_eq!(all(&user).0, "12\n");
-    engine.stdout(&["stop", "-t", "0", "c"]);
+    engine.stdout(&["stop", "-t", "0", "c1"]);
 }

@@ -21,7 +21,7 @@ pub(super) fn environment(
 ) -> Vec<(String, String)> {
     let home = user.home.display().to_string();
     let mut all = vec![
-        ("PATH".to_owned(), lookup::PATH.to_owned()),
+        ("PATH".to_owned(), PATH.to_owned()),
         ("HOSTNAME".to_owned(), hostname.to_owned()),
         ("HOME".to_owned(), home),
     ];
