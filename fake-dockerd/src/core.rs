@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::containers::container::{Container, Containers};
+use crate::containers::log::ContainerLog;
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::plugin::client::Context;
@@ -49,6 +50,17 @@ impl Core {
     /// The directory of what a container writes outside of its volumes.
     pub(crate) fn rootfs(&self, container: &Container) -> PathBuf {
         self.root.join("rootfs").join(&container.id)
+    }
+
+    /// The directory of what the engine keeps for a container.
+    pub(crate) fn container_directory(&self, id: &str) -> PathBuf {
+        self.root.join("containers").join(id)
+    }
+
+    /// The log of a container, in the place where dockerd has it.
+    pub(crate) fn log_of(&self, id: &str) -> Arc<ContainerLog> {
+        let path = self.container_directory(id).join(format!("{id}-json.log"));
+        Arc::new(ContainerLog::new(path))
     }
 
     /// Whether a container can be on `network`.

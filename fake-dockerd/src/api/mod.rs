@@ -33,7 +33,7 @@ use crate::trace;
 use answer::Response;
 use ask::Ask;
 use containers::exec::{self, Execs};
-use containers::{create, show, stream};
+use containers::{create, processes, show, stream};
 use errors::{Answer, Failure};
 
 /// What every request can use.
@@ -98,6 +98,9 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         ("POST", ["containers", "prune"]) => containers::prune(api, &ask).await,
         ("GET", ["containers", name, "json"]) => show::inspect(api, name).await,
         ("GET", ["containers", name, "logs"]) => stream::logs(api, &ask, name).await,
+        ("GET", ["containers", name, "top"]) => processes::top(api, &ask, name).await,
+        ("GET", ["containers", name, "stats"]) => processes::stats(api, &ask, name).await,
+        ("POST", ["containers", name, "resize"]) => processes::resize(api, &ask, name).await,
         ("POST", ["containers", name, "attach"]) => stream::attach(api, ask, name).await,
         ("POST", ["containers", name, "wait"]) => stream::wait(api, &ask, name),
         ("HEAD", ["containers", name, "archive"]) => archive::stat(api, &ask, name).await,
@@ -108,6 +111,7 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         ("DELETE", ["containers", name]) => containers::remove(api, &ask, name).await,
 
         ("POST", ["exec", id, "start"]) => exec::start(api, ask, id).await,
+        ("POST", ["exec", id, "resize"]) => exec::resize(api, &ask, id),
         ("GET", ["exec", id, "json"]) => exec::inspect(api, id),
 
         ("GET", ["images", "json"]) => images::list(api),

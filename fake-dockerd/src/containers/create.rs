@@ -57,7 +57,8 @@ impl Core {
                 };
                 let created = Timestamp::now();
                 let state = ContainerState::default();
-                let container = Container::new(id.clone(), name, created, asked, state, inner);
+                let log = self.log_of(&id);
+                let container = Container::new(id.clone(), name, created, asked, state, inner, log);
                 let container = Arc::new(container);
                 self.containers
                     .save(&container, &*container.inner.lock().await);

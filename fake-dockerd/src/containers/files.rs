@@ -24,6 +24,15 @@ pub struct ContainerFiles {
 }
 
 impl ContainerFiles {
+    /// Files with `mounts` on top, inner ones first.
+    pub(crate) fn new(rootfs: PathBuf, mounts: Vec<BoundMount>, read_only: bool) -> Self {
+        Self {
+            rootfs,
+            mounts,
+            read_only,
+        }
+    }
+
     /// Where a path of the container is on the host. Links are followed inside of the container,
     /// the last part of the path only if `follow` says so.
     ///

@@ -77,13 +77,19 @@ impl Core {
         self.stop_container(container, Some(STOP_TIMEOUT)).await?;
         let inner = container.inner.lock().await;
         container.change(|lifecycle| lifecycle.state.dead = true);
-        if let Err(error) = fs::remove_dir_all(self.rootfs(container))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::error!(
-                container = container.id,
-                "unable to remove filesystem: {error}"
-            );
+        container.streams.end();
+        for directory in [
+            self.rootfs(container),
+            self.container_directory(&container.id),
+        ] {
+            if let Err(error) = fs::remove_dir_all(directory)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::error!(
+                    container = container.id,
+                    "unable to remove filesystem: {error}"
+                );
+            }
         }
         self.containers.forget(container);
         self.remove_mounts(&container.id, &inner.mounts, options.volumes)

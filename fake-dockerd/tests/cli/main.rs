@@ -65,6 +65,7 @@ impl Engine {
             .arg(path("specs"))
             .arg("--data-root")
             .arg(path("state"))
+            .arg("--run=off")
             .arg("--trace")
             .arg(path("trace.jsonl"))
             .spawn()
@@ -121,12 +122,9 @@ fn volumes_and_their_trace() {
     );
     assert_eq!(engine.stdout(&["volume", "rm", "v"]), "v\n");
     assert_eq!(engine.plugin.take(), ["Get v", "Get v", "Remove v"]);
-    let refused = engine.docker(&["top", "x"]);
+    let refused = engine.docker(&["commit", "x"]);
     let refused = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        refused.contains("does not serve GET /containers/x/top"),
-        "{refused}"
-    );
+    assert!(refused.contains("does not serve POST /commit"), "{refused}");
 
     let trace = std::fs::read_to_string(engine.path("trace.jsonl")).unwrap();
     let calls: Vec<PluginCall> = trace
@@ -159,5 +157,13 @@ fn containers_end_as_they_should() {
     assert_eq!(engine.stdout(&["ps", "--format", "{{.Names}}"]), "c1\n");
     engine.stdout(&["stop", "c1"]);
     engine.stdout(&["rm", "-f", "c1"]);
+    // Whether it runs on is decided when it is started: with somebody attached or not.
+    engine.stdout(&["create", "--name", "c2", "busybox", "top"]);
+    engine.stdout(&["start", "c2"]);
+    assert_eq!(engine.stdout(&["ps", "--format", "{{.Names}}"]), "c2\n");
+    engine.stdout(&["kill", "c2"]);
+    engine.stdout(&["start", "-a", "c2"]);
+    assert_eq!(engine.stdout(&["ps", "-q"]), "");
+    engine.stdout(&["rm", "c2"]);
     assert_eq!(engine.stdout(&["ps", "-aq"]), "");
 }

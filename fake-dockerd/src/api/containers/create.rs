@@ -47,8 +47,6 @@ struct Config {
     working_dir: Option<String>,
     volumes: Option<BTreeMap<String, Value>>,
     labels: Option<Pairs>,
-    attach_stdout: Option<bool>,
-    attach_stderr: Option<bool>,
     stop_signal: Option<String>,
     stop_timeout: Option<i64>,
     host_config: Option<HostConfig>,
@@ -121,7 +119,6 @@ fn container(name: &str, raw: Value) -> Result<ContainerCreate> {
             "can't create 'AutoRemove' container with restart policy",
         ));
     }
-    let attached = [config.attach_stdout, config.attach_stderr].contains(&Some(true));
     Ok(ContainerCreate {
         name: name.to_owned(),
         image,
@@ -140,7 +137,8 @@ fn container(name: &str, raw: Value) -> Result<ContainerCreate> {
         read_only: host.readonly_rootfs.unwrap_or(false),
         network: host.network_mode.unwrap_or_default(),
         labels: config.labels.unwrap_or_default(),
-        detached: !attached,
+        // Whoever attaches does so before the start.
+        detached: true,
         stop_signal: config.stop_signal,
         stop_timeout: config.stop_timeout,
         api: raw,

@@ -12,7 +12,7 @@ use crate::containers::{ContainerInfo, Status};
 use crate::error::Result;
 
 /// Go's zero time.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -20,10 +20,11 @@ const DAY: i64 = 24 * HOUR;
 /// `GET /containers/{name}/json`.
 pub(in crate::api) async fn inspect(api: &Api, name: &str) -> Answer {
     let info = api.daemon.container_inspect(name).await?;
-    Ok(answer::ok(&inspected(&info)))
+    let execs = api.execs.of(&info.id);
+    Ok(answer::ok(&inspected(&info, &execs)))
 }
 
-fn inspected(info: &ContainerInfo) -> Value {
+fn inspected(info: &ContainerInfo, execs: &[String]) -> Value {
     let asked = &info.asked;
     let mut config = asked.api.clone();
     // What was asked for comes in one object, and is shown in two.
@@ -52,7 +53,7 @@ fn inspected(info: &ContainerInfo) -> Value {
             "Restarting": state.restarting,
             "OOMKilled": false,
             "Dead": state.dead,
-            "Pid": 0,
+            "Pid": info.pid.unwrap_or(0),
             "ExitCode": state.exit_code,
             "Error": state.error,
             "StartedAt": time(state.started_at),
@@ -61,12 +62,13 @@ fn inspected(info: &ContainerInfo) -> Value {
         "Image": images::id(&asked.image),
         "Name": format!("/{}", info.name),
         "RestartCount": info.restart_count,
+        "LogPath": info.log_path.display().to_string(),
         "Driver": "none",
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": null,
+        "ExecIDs": (!execs.is_empty()).then_some(execs),
         "HostConfig": host_config,
         "Mounts": info.mounts,
         "Config": config,
