@@ -13,11 +13,13 @@ use super::format::Recording;
 use super::plugin::{Place, TlsAcceptorDebug};
 
 /// The recorded directories and what stands for them below the scenario's own.
-const DIRECTORIES: [(&str, &str); 4] = [
+const DIRECTORIES: [(&str, &str); 5] = [
     ("/run/docker/plugins", "r"),
     ("/etc/docker/plugins", "e"),
     ("/usr/lib/docker/plugins", "l"),
     ("/sock", "s"),
+    // What `docker cp` copies from and to.
+    ("/files", "f"),
 ];
 
 /// Scenarios in which the plugin listens somewhere else than in a socket of its name, and no file
@@ -61,6 +63,7 @@ impl Setup {
         for (_, short) in DIRECTORIES {
             std::fs::create_dir(root.path().join(short)).unwrap();
         }
+        std::fs::write(root.path().join("f/in1"), "in1\n").unwrap();
         let mut setup = Self {
             root,
             places: HashMap::new(),
@@ -136,6 +139,10 @@ impl Setup {
             listener,
             TlsAcceptorDebug(TlsAcceptor::from(Arc::new(config))),
         )
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     pub(crate) fn data_root(&self) -> PathBuf {
