@@ -19,6 +19,12 @@ pub(crate) fn canonical(argv: &[&str], stdout: &str) -> String {
             lines.sort();
             lines.join("\n").trim().to_owned()
         }
+        // The local driver keeps its volumes in a map.
+        ["volume", "prune", ..] => {
+            let mut lines: Vec<&str> = stdout.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n")
+        }
         ["volume", "inspect", ..] => {
             let mut volumes: Vec<BTreeMap<String, Value>> =
                 serde_json::from_str(&stdout).unwrap_or_default();
@@ -69,7 +75,6 @@ fn inspected(object: &Value) -> Value {
     json!({
         "Name": object["Name"], "Path": object["Path"], "Args": object["Args"],
         "Mounts": object["Mounts"], "RestartCount": object["RestartCount"],
-        "Driver": object["Driver"],
         "State": [
             &state["Status"], &state["Running"], &state["Paused"], &state["Restarting"],
             &state["Dead"], &state["ExitCode"], &state["Error"],
