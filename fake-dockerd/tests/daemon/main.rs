@@ -12,6 +12,7 @@ mod plugin;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fake_dockerd::discovery::{Directories, PluginAddress};
@@ -234,6 +235,38 @@ async fn a_call_that_hangs_is_given_up_in_time() {
     );
     let state = daemon.container_inspect("c1").await.unwrap().state;
     assert_eq!((state.status(), state.exit_code), (Status::Created, 128));
+    daemon.shutdown().await;
+}
+
+/// Go's client reports the deadline as a `net.Error`, which `lookupVolume` in moby's
+/// `volume/service/store.go` does not take for a "no", other than an `Err` or a 500.
+#[tokio::test]
+async fn a_get_that_hangs_says_nothing_about_a_known_volume() {
+    let root = tempfile::tempdir().unwrap();
+    let hanging = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&hanging);
+    let plugin = Plugin::start(root.path(), "p", move |path, _| {
+        (path == "/VolumeDriver.Get" && hangs.load(Ordering::Relaxed)).then_some(None)
+    });
+    let daemon = Daemon::start(config(root.path(), &plugin)).await.unwrap();
+    daemon.volume_create(volume("v1")).await.unwrap();
+    hanging.store(true, Ordering::Relaxed);
+    let error = daemon.volume_inspect("v1").await.unwrap_err();
+    assert_eq!(error.status(), 500);
+    assert_eq!(
+        error.message(),
+        "get v1: error while checking if volume \"v1\" exists in driver \"p\": Post \
+         \"http://plugin.moby.localhost/VolumeDriver.Get\": context deadline exceeded"
+    );
+    hanging.store(false, Ordering::Relaxed);
+    let error = daemon
+        .volume_create(VolumeCreate {
+            driver: "local".to_owned(),
+            ..volume("v1")
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.status(), 409, "it is still the plugin's");
     daemon.shutdown().await;
 }
 
