@@ -19,7 +19,7 @@ use fake_dockerd::discovery::{Directories, PluginAddress};
 use fake_dockerd::runtime::{RealPaths, Runtime, Simulated};
 use fake_dockerd::{
     Clock, Config, ContainerCreate, Daemon, Engine, PluginCall, RemoveOptions, RestartPolicy,
-    Status, VolumeCreate, VolumeFilters, trace,
+    Status, VolumeCreate, VolumeFilters, WaitCondition, trace,
 };
 use plugin::Plugin;
 
@@ -401,5 +401,25 @@ async fn a_policy_starts_a_container_again_until_it_is_stopped() {
     assert_eq!(ids.len(), 3);
     ids.dedup();
     assert_eq!(ids.len(), 3, "each start has an ID of its own");
+    daemon.shutdown().await;
+}
+
+/// moby's `State.Wait` always waits for the removal as well, and `SetRemoved` clears the error.
+#[tokio::test]
+async fn a_removal_ends_every_wait_without_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let plugin = Plugin::start(root.path(), "p", |path, _| {
+        (path == "/VolumeDriver.Mount").then(|| Some(r#"{"Err":"boom"}"#.to_owned()))
+    });
+    let daemon = Daemon::start(config(root.path(), &plugin)).await.unwrap();
+    for condition in [WaitCondition::NextExit, WaitCondition::Removed] {
+        daemon.container_create(sleeper("c1", "v1")).await.unwrap();
+        let end = daemon.container_wait("c1", condition).unwrap();
+        daemon.container_start("c1").await.unwrap_err();
+        let removed = daemon.container_remove("c1", RemoveOptions::default());
+        removed.await.unwrap();
+        let end = end.await;
+        assert_eq!((end.exit_code, end.error.as_str()), (128, ""));
+    }
     daemon.shutdown().await;
 }
