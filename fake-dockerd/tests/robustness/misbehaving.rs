@@ -6,9 +6,12 @@ use std::path::Path;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
 
+/// What a plugin does with a connection.
+type Act = fn(UnixStream);
+
 /// Starts one plugin of each kind; their names.
 pub(crate) fn start(directory: &Path) -> [&'static str; 6] {
-    let kinds: [(&str, fn(UnixStream)); 6] = [
+    let kinds: [(&str, Act); 6] = [
         ("hangs", |mut stream| {
             let _ = stream.read_to_end(&mut Vec::new());
         }),
