@@ -107,6 +107,9 @@ pub struct Profile {
     pub repeats_create_event: bool,
     /// `--volume-driver` beside `--mount` is warned about, by the engine itself.
     pub warns_about_ignored_driver: bool,
+    /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
+    /// on the default is written out.
+    pub default_network: &'static str,
     /// `volume prune` spares named volumes unless `all` is asked for (API 1.42).
     pub prunes_anonymous_only: bool,
     /// How "cannot remove a container" begins.
@@ -179,6 +182,7 @@ const V20_10: Profile = Profile {
     start_follows_client: false,
     repeats_create_event: true,
     warns_about_ignored_driver: false,
+    default_network: "default",
     prunes_anonymous_only: false,
     cannot_remove: CannotRemove::YouCannot,
     oci: OciTexts {
@@ -206,6 +210,7 @@ const V26_1: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     warns_about_ignored_driver: false,
+    default_network: "bridge",
     prunes_anonymous_only: true,
     cannot_remove: CannotRemove::NameFirst,
     oci: OciTexts {
@@ -233,6 +238,7 @@ const V28_5: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     warns_about_ignored_driver: true,
+    default_network: "bridge",
     prunes_anonymous_only: true,
     cannot_remove: CannotRemove::AskedFirst,
     oci: OciTexts {

@@ -28,6 +28,8 @@ const STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat")
 /// Chunks on the way between the files and the connection.
 const AHEAD: usize = 8;
 const CHUNK: usize = 64 << 10;
+/// How much of a refused upload is read all the same, as by Go's `net/http`.
+const MAX_UNREAD: usize = 256 << 10;
 /// Go's bits of a file mode.
 const GO_DIRECTORY: u32 = 1 << 31;
 const GO_LINK: u32 = 1 << 27;
@@ -84,6 +86,8 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
     let (chunks, body) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
     let mut request = ask.request;
     let reading = tokio::spawn(async move {
+        // A client whose request is refused still sends the rest, and only then reads why.
+        let mut unread = 0;
         while let Some(frame) = request.body_mut().frame().await {
             let chunk = match frame {
                 Ok(frame) => frame
@@ -92,8 +96,11 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
                     .unwrap_or_else(|_| Ok(Bytes::new())),
                 Err(error) => Err(io::Error::other(error)),
             };
-            if chunks.send(chunk).await.is_err() {
-                break;
+            if let Err(unsent) = chunks.send(chunk).await {
+                unread += unsent.0.map_or(MAX_UNREAD, |chunk| chunk.len());
+                if unread >= MAX_UNREAD {
+                    break;
+                }
             }
         }
     });
@@ -111,7 +118,8 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
         unpack(files, &asked, body).map_err(|error| Error::system(error.to_string()))
     });
     let unpacked = unpacked.await;
-    reading.abort();
+    // It only fails if this server is ending.
+    let _ = reading.await;
     unpacked?;
     Ok(answer::empty(StatusCode::OK))
 }

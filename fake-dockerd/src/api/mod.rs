@@ -29,6 +29,7 @@ pub use listen::{Host, Listener};
 pub use serve::serve;
 
 use crate::daemon::Daemon;
+use crate::error::Error;
 use crate::trace;
 use answer::Response;
 use ask::Ask;
@@ -85,6 +86,10 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         ("GET", ["events"]) => events::follow(api, &ask),
         // Managed plugins, of which this engine has none.
         ("GET", ["plugins"]) => Ok(answer::ok(&[(); 0])),
+        ("GET", ["plugins", name @ .., "json"]) => {
+            let name = name.join("/");
+            Err(Error::not_found(format!("plugin {name:?} not found")).into())
+        }
 
         ("GET", ["volumes"]) => volumes::list(api, &ask).await,
         ("POST", ["volumes", "create"]) => volumes::create(api, ask).await,

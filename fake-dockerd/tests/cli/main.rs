@@ -12,8 +12,9 @@
 #[expect(dead_code, reason = "the engine finds the socket by itself")]
 mod plugin;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Output};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::Duration;
 
 use fake_dockerd::PluginCall;
@@ -24,12 +25,13 @@ use tempfile::TempDir;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = Command::new("docker").arg("--version").output().is_err();
-    let tests: [(&str, fn()); 2] = [
+    let tests: [(&str, fn()); 3] = [
         ("volumes_and_their_trace", volumes_and_their_trace),
         (
             "containers_end_as_they_should",
             containers_end_as_they_should,
         ),
+        ("over_tcp", over_tcp),
     ];
     let trials = tests.into_iter().map(|(name, test)| {
         let reason = if missing {
@@ -90,9 +92,7 @@ impl Engine {
 
     fn docker(&self, arguments: &[&str]) -> Output {
         let host = format!("unix://{}", self.path("docker").display());
-        let mut command = Command::new("docker");
-        command.args(["-H", &host]).args(arguments);
-        command.output().unwrap()
+        docker(&host, arguments)
     }
 
     fn stdout(&self, arguments: &[&str]) -> String {
@@ -100,6 +100,12 @@ impl Engine {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
+}
+
+fn docker(host: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("docker");
+    command.args(["-H", host]).args(arguments);
+    command.output().unwrap()
 }
 
 impl Drop for Engine {
@@ -166,4 +172,27 @@ fn containers_end_as_they_should() {
     assert_eq!(engine.stdout(&["ps", "-q"]), "");
     engine.stdout(&["rm", "c2"]);
     assert_eq!(engine.stdout(&["ps", "-aq"]), "");
+}
+
+fn over_tcp() {
+    let root = tempfile::tempdir().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"))
+        .arg("--host=tcp://127.0.0.1:0")
+        .arg("--data-root")
+        .arg(root.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("API listen on") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let host = said.split("API listen on ").nth(1).unwrap().trim();
+    let attached = docker(host, &["run", "--rm", "busybox", "sh", "-c", "exit 3"]);
+    let listed = docker(host, &["ps", "-aq"]);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(attached.status.code(), Some(3), "{attached:?}");
+    assert_eq!((listed.status.code(), listed.stdout), (Some(0), Vec::new()));
 }

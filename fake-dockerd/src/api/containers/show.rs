@@ -10,6 +10,7 @@ use crate::api::errors::Answer;
 use crate::api::images;
 use crate::containers::{ContainerInfo, Status};
 use crate::error::Result;
+use crate::profile::Profile;
 
 /// Go's zero time.
 pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -21,19 +22,29 @@ const DAY: i64 = 24 * HOUR;
 pub(in crate::api) async fn inspect(api: &Api, name: &str) -> Answer {
     let info = api.daemon.container_inspect(name).await?;
     let execs = api.execs.of(&info.id);
-    Ok(answer::ok(&inspected(&info, &execs)))
+    let profile = api.daemon.engine().profile();
+    Ok(answer::ok(&inspected(&info, &execs, profile)))
 }
 
-fn inspected(info: &ContainerInfo, execs: &[String]) -> Value {
+fn inspected(info: &ContainerInfo, execs: &[String], profile: &Profile) -> Value {
     let asked = &info.asked;
     let mut config = asked.api.clone();
     // What was asked for comes in one object, and is shown in two.
-    let host_config = config
+    let mut host_config = config
         .as_object_mut()
         .and_then(|config| config.remove("HostConfig"))
         .unwrap_or_else(|| json!({}));
     if let Some(config) = config.as_object_mut() {
         config.remove("NetworkingConfig");
+        if config.get("Volumes") == Some(&json!({})) {
+            // What is empty is left out when a container's configuration is read from disk.
+            config.insert("Volumes".to_owned(), Value::Null);
+        }
+    }
+    if let Some(host_config) = host_config.as_object_mut()
+        && matches!(asked.network.as_str(), "" | "default")
+    {
+        host_config.insert("NetworkMode".to_owned(), json!(profile.default_network));
     }
     let (path, args) = match asked.command.split_first() {
         Some((path, args)) => (path.as_str(), args),
