@@ -2,8 +2,6 @@
 //!
 //! Follows moby's `daemon/delete.go`.
 
-use std::fs;
-
 use super::container::Container;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -77,14 +75,8 @@ impl Core {
         self.stop_container(container, Some(STOP_TIMEOUT)).await?;
         let inner = container.inner.lock().await;
         container.change(|lifecycle| lifecycle.state.dead = true);
-        if let Err(error) = fs::remove_dir_all(self.rootfs(container))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::error!(
-                container = container.id,
-                "unable to remove filesystem: {error}"
-            );
-        }
+        self.remove_rootfs(&container.id);
+        self.networks.forget(&container.id);
         self.containers.forget(container);
         self.remove_mounts(&container.id, &inner.mounts, options.volumes)
             .await;

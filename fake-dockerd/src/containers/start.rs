@@ -147,7 +147,7 @@ impl Core {
             user: asked.user.clone(),
             working_dir: asked.working_dir.clone(),
             mounts,
-            rootfs: self.rootfs(container),
+            rootfs: self.rootfs(&container.id),
             read_only: asked.read_only,
             detached: asked.detached,
         }

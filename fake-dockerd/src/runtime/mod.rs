@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::containers::BoundMount;
+use crate::images::skeleton::{OF_AN_IMAGE, OF_DOCKER};
 use crate::profile::Profile;
 
 pub use simulated::Simulated;
@@ -143,26 +144,7 @@ pub struct EmptyImages;
 
 impl Images for EmptyImages {
     fn has_path(&self, _image: &str, path: &str) -> bool {
-        // What a small image has, and what Docker itself puts into every container.
-        const PATHS: [&str; 17] = [
-            "/bin",
-            "/dev",
-            "/etc",
-            "/home",
-            "/proc",
-            "/root",
-            "/sys",
-            "/tmp",
-            "/usr",
-            "/var",
-            "/usr/bin",
-            "/dev/pts",
-            "/dev/shm",
-            "/etc/hosts",
-            "/etc/hostname",
-            "/etc/resolv.conf",
-            "/etc/mtab",
-        ];
-        PATHS.contains(&path)
+        let skeleton = OF_DOCKER.iter().chain(&OF_AN_IMAGE);
+        skeleton.into_iter().any(|(own, _)| *own == path)
     }
 }
