@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,9 +13,10 @@ use crate::api::{self, Host, Listener};
 use crate::daemon::{Config, Daemon};
 use crate::discovery::Directories;
 use crate::profile::Engine;
+use crate::runtime::{HostRuntime, Runtime, Simulated};
 
 /// A fake Docker engine that finds and calls volume plugins exactly as dockerd does, and that the
-/// docker CLI can talk to. No container runs, no image is pulled.
+/// docker CLI can talk to. Images are only names; what runs in a container is the host's.
 ///
 /// Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad usage.
 #[derive(Debug, Clone, Parser)]
@@ -49,9 +51,44 @@ pub struct Args {
     #[arg(long, default_value_t, value_parser = str::parse::<Engine>)]
     pub engine: Engine,
 
+    /// What runs in containers: the host's commands in mount namespaces of their own (host), or
+    /// nothing (off) [default: host where bubblewrap is installed and may be used]
+    #[arg(long, value_name = "HOW")]
+    pub run: Option<Run>,
+
     /// How much is logged to standard error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+}
+
+/// What runs in containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[non_exhaustive]
+pub enum Run {
+    /// Commands of the host.
+    Host,
+    /// Nothing.
+    Off,
+}
+
+impl Run {
+    /// The runtime, or why there is none.
+    fn runtime(how: Option<Self>) -> Result<Arc<dyn Runtime>, String> {
+        let off = || Simulated::default();
+        if how == Some(Self::Off) {
+            let warning = "containers only pretend to run (--run off)";
+            return Ok(Arc::new(off().warning(warning)));
+        }
+        match HostRuntime::probe() {
+            Ok(runtime) => Ok(Arc::new(runtime)),
+            Err(why) if how == Some(Self::Host) => Err(format!("--run host: {why}")),
+            Err(why) => {
+                let warning = format!("containers only pretend to run: {why}");
+                tracing::warn!("{warning}");
+                Ok(Arc::new(off().warning(warning)))
+            }
+        }
+    }
 }
 
 /// A log level, as dockerd names them.
@@ -209,7 +246,8 @@ async fn run(args: Args) -> Result<(), String> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let mut config = Config::new(&places.data_root)
         .engine(args.engine)
-        .directories(places.directories);
+        .directories(places.directories)
+        .runtime(Run::runtime(args.run)?);
     if let Some(file) = &args.trace {
         config = config.trace(file);
     }

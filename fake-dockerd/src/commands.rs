@@ -13,6 +13,7 @@ use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::files::tree;
 use crate::networks::Network;
+use crate::runtime::{About, ExecSpec, Process};
 use crate::volumes::{PruneFilters, PruneReport, Volume, VolumeCreate, VolumeFilters, VolumeList};
 
 /// A client waits for as long as the future that it polls is not dropped.
@@ -294,19 +295,53 @@ impl Daemon {
         ))
     }
 
-    /// `docker exec`; the exit code. No plugin sees anything of it.
+    /// `docker exec -d`, without streams; the exit code. No plugin sees anything of it.
     ///
     /// # Errors
     /// Docker's text and status.
     pub async fn container_exec(&self, name: &str, command: Vec<String>) -> Result<i32> {
+        let spec = ExecSpec {
+            command,
+            ..ExecSpec::default()
+        };
+        let process = self.container_exec_start(name, spec).await?;
+        Ok(process.wait().await)
+    }
+
+    /// Begins `docker exec`.
+    ///
+    /// # Errors
+    /// Docker's text and status.
+    pub async fn container_exec_start(
+        &self,
+        name: &str,
+        spec: ExecSpec,
+    ) -> Result<Arc<dyn Process>> {
         let (core, name) = self.with(name);
         self.run(async move {
             let container = core.containers.get(&name)?;
             let process = running_process(&container).await?;
-            let run = process.exec(command).await;
-            run.map_err(|error| Error::invalid(error.text(core.profile())))
+            let run = process.exec(spec).await;
+            run.map_err(|error| Error::invalid(error.exec_text(core.profile())))
         })
         .await
+    }
+
+    /// The process of a container that runs.
+    ///
+    /// # Errors
+    /// Docker's text and status.
+    pub(crate) async fn container_process(&self, name: &str) -> Result<Arc<dyn Process>> {
+        let container = self.core.containers.get(name)?;
+        let inner = container.inner.lock().await;
+        let process = inner.process.clone();
+        process.ok_or_else(|| not_running(&container))
+    }
+
+    /// What runs processes, as `docker info` shows it.
+    #[must_use]
+    pub fn runtime(&self) -> About {
+        self.core.runtime.about()
     }
 
     /// What one request of `docker cp` does: mounts every volume of the container, lets `work` do
@@ -356,7 +391,7 @@ impl Daemon {
     }
 }
 
-async fn running_process(container: &Container) -> Result<Arc<dyn crate::runtime::Process>> {
+async fn running_process(container: &Container) -> Result<Arc<dyn Process>> {
     let inner = container.inner.lock().await;
     let id = &container.id;
     if container.state().paused {
@@ -364,8 +399,10 @@ async fn running_process(container: &Container) -> Result<Arc<dyn crate::runtime
             "Container {id} is paused, unpause the container before exec"
         )));
     }
-    inner
-        .process
-        .clone()
-        .ok_or_else(|| Error::conflict(format!("container {id} is not running")))
+    let process = inner.process.clone();
+    process.ok_or_else(|| not_running(container))
+}
+
+fn not_running(container: &Container) -> Error {
+    Error::conflict(format!("container {} is not running", container.id))
 }

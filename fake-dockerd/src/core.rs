@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::containers::container::{Container, Containers};
+use crate::containers::log::ContainerLog;
 use crate::error::Result;
 use crate::events::Events;
 use crate::images::ImageStore;
@@ -46,6 +47,17 @@ impl Core {
     /// The directory of what a container writes outside of its volumes.
     pub(crate) fn rootfs(&self, container: &str) -> PathBuf {
         self.root.join("rootfs").join(container)
+    }
+
+    /// The directory of what the engine keeps for a container.
+    pub(crate) fn container_directory(&self, id: &str) -> PathBuf {
+        self.root.join("containers").join(id)
+    }
+
+    /// The log of a container, in the place where dockerd has it.
+    pub(crate) fn log_of(&self, id: &str) -> Arc<ContainerLog> {
+        let path = self.container_directory(id).join(format!("{id}-json.log"));
+        Arc::new(ContainerLog::new(path))
     }
 
     /// Whether a container can be on `network`.

@@ -3,7 +3,8 @@
 //! A [`Daemon`] finds and calls volume plugins exactly as dockerd 20.10, 26.1 or 28.5 does: the
 //! same calls in the same order, with the same headers, bodies, IDs, retries and time limits, and
 //! the same error texts for its users. What differs between the three is in one table, [`profile`].
-//! Nothing is mounted and no container runs: what is inside one is up to a [`runtime::Runtime`].
+//! What is inside a container is up to a [`runtime::Runtime`]: a process of the host in a mount
+//! namespace of its own, or one that is only pretended.
 //!
 //! The module names follow moby's, so that both can be read side by side.
 
@@ -37,7 +38,7 @@ pub use clock::Clock;
 pub use containers::{
     BindOptions, BoundMount, ContainerCreate, ContainerFiles, ContainerInfo, ContainerState,
     Created, DriverConfig, MountInfo, MountKind, MountSpec, RemoveOptions, RestartPolicy, Status,
-    VolumeOptions, WaitCondition, WaitResult,
+    TmpfsOptions, VolumeOptions, WaitCondition, WaitResult,
 };
 pub use daemon::{Config, Daemon};
 pub use error::{Error, ErrorKind, Result};

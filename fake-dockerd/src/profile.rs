@@ -249,48 +249,51 @@ const V28_5: Profile = Profile {
 };
 
 impl OciTexts {
-    /// A command that the container does not have.
-    ///
-    /// An absolute path is looked at, a bare name is searched for in `PATH`; runc says which.
+    /// A command that the container does not have, or cannot run; `why` is Go's text.
     #[must_use]
-    pub fn command_not_found(&self, command: &str) -> String {
-        let why = if command.contains('/') {
-            format!("stat {command}: no such file or directory")
-        } else {
-            "executable file not found in $PATH".to_owned()
-        };
-        let Self {
-            task,
-            command: at,
-            end,
-            ..
-        } = self;
+    pub fn command_not_run(&self, command: &str, why: &str) -> String {
+        let at = self.command;
+        self.create_failed(&format!("{at}exec: \"{command}\": {why}"))
+    }
+
+    /// As [`Self::command_not_run`], for `docker exec` (moby's `daemon/exec.go`, runc's `exec`).
+    #[must_use]
+    pub fn exec_not_run(&self, command: &str, why: &str) -> String {
+        let end = self.end;
         format!(
-            "{task}OCI runtime create failed: runc create failed: unable to start container process: \
-             {at}exec: \"{command}\": {why}{end}"
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \
+             \"{command}\": {why}{end}"
         )
     }
 
-    /// A mount whose source does not exist.
+    /// A mount whose source does not exist or cannot be reached; `why` is Go's text.
     #[must_use]
-    pub fn missing_mount_source(&self, source: &str, destination: &str) -> String {
-        let missing = "no such file or directory";
-        let why = match self.missing_source {
+    pub fn unusable_source(&self, source: &str, destination: &str, why: &str) -> String {
+        self.not_made(&match self.missing_source {
             MissingSource::Stat => format!(
-                "error mounting \"{source}\" to rootfs at \"{destination}\": stat {source}: {missing}"
+                "error mounting \"{source}\" to rootfs at \"{destination}\": stat {source}: {why}"
             ),
             MissingSource::BindStat => format!(
                 "error mounting \"{source}\" to rootfs at \"{destination}\": create mount destination \
-                 for {destination} mount: bind mount source stat: stat {source}: {missing}"
+                 for {destination} mount: bind mount source stat: stat {source}: {why}"
             ),
             MissingSource::Open => {
-                format!("failed to fulfil mount request: open {source}: {missing}")
+                format!("failed to fulfil mount request: open {source}: {why}")
             }
-        };
+        })
+    }
+
+    /// The container's surroundings cannot be made.
+    #[must_use]
+    pub fn not_made(&self, why: &str) -> String {
+        self.create_failed(&format!("error during container init: {why}"))
+    }
+
+    fn create_failed(&self, why: &str) -> String {
         let Self { task, end, .. } = self;
         format!(
             "{task}OCI runtime create failed: runc create failed: unable to start container process: \
-             error during container init: {why}{end}"
+             {why}{end}"
         )
     }
 }
@@ -309,12 +312,13 @@ mod tests {
     #[test]
     fn runc_names_where_it_looked() {
         let oci = &Engine::V28_5.profile().oci;
-        assert!(oci.command_not_found("/x").ends_with(
+        let missing = "stat /x: no such file or directory";
+        assert!(oci.command_not_run("/x", missing).ends_with(
             "error during container init: exec: \"/x\": stat /x: no such file or directory"
         ));
         let oci = &Engine::V20_10.profile().oci;
         assert!(
-            oci.command_not_found("x")
+            oci.command_not_run("x", "executable file not found in $PATH")
                 .ends_with("exec: \"x\": executable file not found in $PATH: unknown")
         );
     }

@@ -35,7 +35,7 @@ use crate::trace;
 use answer::Response;
 use ask::Ask;
 use containers::exec::{self, Execs};
-use containers::{create, list, show, stream};
+use containers::{create, list, processes, show, stream};
 use errors::{Answer, Failure};
 
 /// What every request can use.
@@ -115,6 +115,9 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         ("POST", ["containers", "prune"]) => containers::prune(api, &ask).await,
         ("GET", ["containers", name, "json"]) => show::inspect(api, name).await,
         ("GET", ["containers", name, "logs"]) => stream::logs(api, &ask, name).await,
+        ("GET", ["containers", name, "top"]) => processes::top(api, &ask, name).await,
+        ("GET", ["containers", name, "stats"]) => processes::stats(api, &ask, name).await,
+        ("POST", ["containers", name, "resize"]) => processes::resize(api, &ask, name).await,
         ("POST", ["containers", name, "attach"]) => stream::attach(api, ask, name).await,
         ("POST", ["containers", name, "wait"]) => stream::wait(api, &ask, name),
         ("HEAD", ["containers", name, "archive"]) => archive::stat(api, &ask, name).await,
@@ -127,6 +130,7 @@ async fn route(api: &Arc<Api>, ask: Ask) -> Answer {
         }
 
         ("POST", ["exec", id, "start"]) => exec::start(api, ask, id).await,
+        ("POST", ["exec", id, "resize"]) => exec::resize(api, &ask, id),
         ("GET", ["exec", id, "json"]) => exec::inspect(api, id),
 
         ("GET", ["images", "json"]) => images::list(api, &ask),

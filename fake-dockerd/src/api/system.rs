@@ -100,6 +100,12 @@ pub(super) fn info(api: &Api) -> Response {
     };
     use crate::containers::Status::{Paused, Running};
     let (running, paused) = (count(Running), count(Paused));
+    let runtime = api.daemon.runtime();
+    let warnings: Vec<_> = runtime
+        .warnings
+        .iter()
+        .map(|warning| format!("WARNING: {warning}"))
+        .collect();
     answer::ok(&json!({
         "ID": api.id,
         "Containers": all.len(),
@@ -113,9 +119,9 @@ pub(super) fn info(api: &Api) -> Response {
             "Volume": api.daemon.volume_drivers(),
             "Network": ["bridge", "host", "null"],
             "Authorization": null,
-            "Log": [],
+            "Log": ["json-file"],
         },
-        "LoggingDriver": "none",
+        "LoggingDriver": "json-file",
         "OperatingSystem": platform(),
         "OSType": "linux",
         "Architecture": ARCHITECTURE,
@@ -132,12 +138,12 @@ pub(super) fn info(api: &Api) -> Response {
         "Labels": [],
         "ExperimentalBuild": false,
         "ServerVersion": api.daemon.engine().profile().version,
-        "Runtimes": {},
-        "DefaultRuntime": "",
+        "Runtimes": { runtime.name: { "path": runtime.name } },
+        "DefaultRuntime": runtime.name,
         "Swarm": { "LocalNodeState": "inactive", "ControlAvailable": false },
         "LiveRestoreEnabled": api.daemon.core.live_restore,
         "SecurityOptions": [],
-        "Warnings": null,
+        "Warnings": warnings,
     }))
 }
 

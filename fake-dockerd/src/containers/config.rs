@@ -46,8 +46,8 @@ pub struct ContainerCreate {
     pub network: String,
     /// Labels.
     pub labels: Pairs,
-    /// Nobody is attached (`docker run -d`, `docker start`). A simulated process that is not known
-    /// runs on if nobody waits for its output.
+    /// Nobody waits for its output, unless somebody is attached when it is started. A simulated
+    /// process that is not known runs on if nobody does.
     pub detached: bool,
     /// `--stop-signal`.
     pub stop_signal: Option<String>,
@@ -55,6 +55,21 @@ pub struct ContainerCreate {
     pub stop_timeout: Option<i64>,
     /// Whatever else the Engine API wants to show again, kept as it is.
     pub api: serde_json::Value,
+}
+
+impl ContainerCreate {
+    /// A switch of the Engine API's container configuration: `Tty`, `OpenStdin`, `StdinOnce`.
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        let value = self.api.get(name);
+        value.and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+
+    /// `--hostname`; without one it is the beginning of the container's ID.
+    pub(crate) fn hostname<'a>(&'a self, id: &'a str) -> &'a str {
+        let given = self.api.get("Hostname").and_then(|name| name.as_str());
+        let given = given.filter(|name| !name.is_empty());
+        given.unwrap_or_else(|| id.get(..12).unwrap_or(id))
+    }
 }
 
 /// One `--mount`.
@@ -76,6 +91,9 @@ pub struct MountSpec {
     /// For [`MountKind::Volume`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_options: Option<VolumeOptions>,
+    /// For [`MountKind::Tmpfs`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tmpfs_options: Option<TmpfsOptions>,
 }
 
 /// What a mount is of.
@@ -130,6 +148,16 @@ pub struct VolumeOptions {
     pub driver_config: Option<DriverConfig>,
     /// A directory in the volume.
     pub subpath: String,
+}
+
+/// Options of a mount in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct TmpfsOptions {
+    /// How much it holds, in bytes; 0 is without limit.
+    pub size_bytes: u64,
+    /// Its mode; 0 is the usual one.
+    pub mode: u32,
 }
 
 /// A driver with the options of a volume that is created.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex as AsyncMutex, watch};
 
 use super::config::ContainerCreate;
+use super::log::ContainerLog;
 use super::mountpoint::MountPoint;
 use super::mounts::MountPoints;
 use super::state::{ContainerState, Lifecycle};
 use crate::error::{Error, Result};
 use crate::records::Records;
-use crate::runtime::Process;
+use crate::runtime::{Process, Streams};
 
 /// A container.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ pub(crate) struct Container {
     pub(crate) id: String,
     pub(crate) created: Timestamp,
     pub(crate) asked: ContainerCreate,
+    /// What its process reads and writes.
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) log: Arc<ContainerLog>,
     name: Mutex<String>,
     /// State for those who look and wait without a lock.
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
@@ -94,6 +98,10 @@ pub struct ContainerInfo {
     pub state: ContainerState,
     /// How often its policy started it.
     pub restart_count: u32,
+    /// Its process on the host, if it is one.
+    pub pid: Option<u32>,
+    /// Where what it prints is kept.
+    pub log_path: PathBuf,
     /// What it mounts.
     pub mounts: Vec<MountInfo>,
 }
@@ -131,11 +139,14 @@ impl Container {
         asked: ContainerCreate,
         state: ContainerState,
         inner: Inner,
+        log: Arc<ContainerLog>,
     ) -> Self {
         Self {
             id,
             created,
             asked,
+            streams: Arc::new(Streams::logged(Arc::clone(&log))),
+            log,
             name: Mutex::new(name),
             lifecycle: watch::Sender::new(Lifecycle {
                 state,
@@ -184,6 +195,8 @@ impl Container {
             asked: self.asked.clone(),
             state: self.state(),
             restart_count: inner.flags.restart_count,
+            pid: inner.process.as_ref().and_then(|process| process.pid()),
+            log_path: self.log.path().to_owned(),
             mounts: shown
                 .map(|point| MountInfo {
                     r#type: point.kind.name().to_owned(),

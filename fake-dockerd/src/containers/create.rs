@@ -70,7 +70,8 @@ impl Core {
                 };
                 let created = Timestamp::now();
                 let state = ContainerState::default();
-                let container = Container::new(id.clone(), name, created, asked, state, inner);
+                let log = self.log_of(&id);
+                let container = Container::new(id.clone(), name, created, asked, state, inner, log);
                 let container = Arc::new(container);
                 self.containers
                     .save(&container, &*container.inner.lock().await);
@@ -79,7 +80,7 @@ impl Core {
                 Ok(Created { id, warnings })
             }
             Err(error) => {
-                self.remove_rootfs(&id);
+                self.forget_files(&id);
                 self.containers.free(&name);
                 Err(error)
             }

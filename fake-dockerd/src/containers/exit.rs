@@ -40,6 +40,7 @@ impl Core {
         if inner.starts != start || inner.process.take().is_none() {
             return;
         }
+        container.streams.end();
         let policy = container.asked.restart;
         let ran = ran_for(&container.state(), self.context.clock.real(RAN_WELL));
         let flags = inner.flags;

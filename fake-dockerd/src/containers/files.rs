@@ -3,7 +3,7 @@
 //! Follows moby's `daemon/archive.go`. Every request mounts **every** volume of the container,
 //! wherever it copies to; on a running container with the ID that is already held.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::container::Container;
@@ -11,7 +11,10 @@ use super::mountpoint::BoundMount;
 use super::rootfs;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::files::tree::{Last, Tree};
+use crate::files::tree::Tree;
+
+/// How many links are followed on the way to a file.
+const MAX_LINKS: usize = 255;
 
 /// The files of a container while its volumes are mounted.
 #[derive(Debug, Clone)]
@@ -23,14 +26,49 @@ pub struct ContainerFiles {
 }
 
 impl ContainerFiles {
-    /// Where a file of the container is on the host. Links are followed inside of the container,
+    /// Files with `mounts` on top, inner ones first.
+    pub(crate) fn new(rootfs: PathBuf, mounts: Vec<BoundMount>, read_only: bool) -> Self {
+        Self {
+            rootfs,
+            mounts,
+            read_only,
+        }
+    }
+
+    /// Where a path of the container is on the host, whether or not anything is there; nothing is
+    /// made for it. By the time that somebody looks a link may have been swapped: what reads or
+    /// writes for a client walks [`Self::tree`] instead. Links are followed inside of the container,
     /// the last part of the path only if `follow` says so.
     ///
     /// # Errors
-    /// There is no such file, or it cannot be reached.
+    /// Too many links, or a link that cannot be read.
     pub fn host_path(&self, path: &str, follow: bool) -> std::io::Result<PathBuf> {
-        let last = if follow { Last::Follow } else { Last::Keep };
-        self.tree()?.find(Path::new(path), last)?.node.host_path()
+        let mut rest = parts(Path::new(path));
+        let mut inside = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                inside.pop();
+                continue;
+            }
+            let next = inside.join(&part);
+            let host = self.on_host(&next);
+            let is_link = host.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+            if !is_link || (rest.is_empty() && !follow) {
+                inside = next;
+                continue;
+            }
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(std::io::Error::other("too many links"));
+            }
+            let target = std::fs::read_link(&host)?;
+            if target.is_absolute() {
+                inside = PathBuf::from("/");
+            }
+            rest.extend(parts(&target));
+        }
+        Ok(self.on_host(&inside))
     }
 
     /// The files as a tree in which nobody can lead out of the container, however fast links are
@@ -60,6 +98,30 @@ impl ContainerFiles {
         let mut mounts = self.mounts.iter();
         mounts.find(|mount| path.starts_with(&mount.destination))
     }
+
+    fn on_host(&self, inside: &Path) -> PathBuf {
+        let (base, rest) = match self.mount_of(inside) {
+            Some(mount) => (
+                Path::new(&mount.source),
+                inside.strip_prefix(&mount.destination),
+            ),
+            None => (self.rootfs.as_path(), inside.strip_prefix("/")),
+        };
+        match rest {
+            Ok(rest) if !rest.as_os_str().is_empty() => base.join(rest),
+            _ => base.to_owned(),
+        }
+    }
+}
+
+/// The parts of a path, the first one last.
+fn parts(path: &Path) -> Vec<String> {
+    let named = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        Component::ParentDir => Some("..".to_owned()),
+        _ => None,
+    });
+    named.collect()
 }
 
 impl Core {
@@ -136,14 +198,13 @@ mod tests {
     use super::{BoundMount, ContainerFiles};
 
     #[test]
-    fn the_host_has_the_files_of_a_container() {
+    fn links_stay_inside() {
         let root = tempfile::tempdir().unwrap();
-        let root = root.path().canonicalize().unwrap();
-        let (rootfs, volume) = (root.join("rootfs"), root.join("volume"));
+        let (rootfs, volume) = (root.path().join("rootfs"), root.path().join("volume"));
         std::fs::create_dir_all(rootfs.join("etc")).unwrap();
-        std::fs::write(rootfs.join("etc/passwd"), "").unwrap();
         std::fs::create_dir(&volume).unwrap();
         symlink("/etc/passwd", volume.join("link")).unwrap();
+        symlink("../../../../etc", volume.join("up")).unwrap();
         let files = ContainerFiles {
             rootfs: rootfs.clone(),
             mounts: vec![BoundMount {
@@ -154,11 +215,12 @@ mod tests {
             }],
             read_only: false,
         };
-        let host = |path: &str, follow| files.host_path(path, follow).unwrap();
-        assert_eq!(host("/data", true), volume);
-        assert_eq!(host("/data/link", true), rootfs.join("etc/passwd"));
-        assert_eq!(host("/data/link", false), volume.join("link"));
-        assert!(files.host_path("/data/none", true).is_err());
+        let host = |path: &str| files.host_path(path, true).unwrap();
+        assert_eq!(host("/data/x"), volume.join("x"));
+        assert_eq!(host("/data"), volume);
+        assert_eq!(host("/data/link"), rootfs.join("etc/passwd"));
+        assert_eq!(host("/data/up/x"), rootfs.join("etc/x"));
+        assert_eq!(host("/../../x"), rootfs.join("x"));
         assert!(files.check_writable("/data/x").is_err());
         assert!(files.check_writable("/x").is_ok());
     }

@@ -9,6 +9,7 @@ pub(crate) mod container;
 mod create;
 mod exit;
 mod files;
+pub(crate) mod log;
 mod mountpoint;
 pub(crate) mod mounts;
 mod names;
@@ -21,7 +22,8 @@ mod state;
 mod stop;
 
 pub use config::{
-    BindOptions, ContainerCreate, DriverConfig, MountKind, MountSpec, RestartPolicy, VolumeOptions,
+    BindOptions, ContainerCreate, DriverConfig, MountKind, MountSpec, RestartPolicy, TmpfsOptions,
+    VolumeOptions,
 };
 pub use container::{ContainerInfo, MountInfo};
 pub use create::Created;

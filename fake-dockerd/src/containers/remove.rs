@@ -75,7 +75,8 @@ impl Core {
         self.stop_container(container, Some(STOP_TIMEOUT)).await?;
         let inner = container.inner.lock().await;
         container.change(|lifecycle| lifecycle.state.dead = true);
-        self.remove_rootfs(&container.id);
+        container.streams.end();
+        self.forget_files(&container.id);
         self.networks.forget(&container.id);
         self.containers.forget(container);
         self.remove_mounts(&container.id, &inner.mounts, options.volumes)

@@ -88,7 +88,9 @@ impl Core {
             flags,
             ..Inner::default()
         };
-        let container = Arc::new(Container::new(id, name, created, asked, state, inner));
+        let log = self.log_of(&id);
+        let container = Container::new(id, name, created, asked, state, inner, log);
+        let container = Arc::new(container);
         self.containers.insert(Arc::clone(&container));
         Ok(container)
     }
@@ -120,6 +122,8 @@ impl Core {
         match self.runtime.find(&container.id) {
             Some(process) if self.live_restore => {
                 let mut inner = container.inner.lock().await;
+                container.streams.begin();
+                process.redirect(Arc::clone(&container.streams));
                 inner.process = Some(Arc::clone(&process));
                 container.change(|lifecycle| lifecycle.state.restarting = false);
                 let start = inner.starts;

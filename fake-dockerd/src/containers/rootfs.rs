@@ -39,13 +39,15 @@ impl Core {
         blocking(move || images.copy_path(&image, &from, Path::new(&to))).await
     }
 
-    /// Forgets the files.
-    pub(super) fn remove_rootfs(&self, id: &str) {
-        match fs::remove_dir_all(self.rootfs(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(container = id, "unable to remove filesystem: {error}");
+    /// Removes the files of a container, and what the engine keeps for it.
+    pub(super) fn forget_files(&self, id: &str) {
+        for directory in [self.rootfs(id), self.container_directory(id)] {
+            match fs::remove_dir_all(directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::error!(container = id, "unable to remove filesystem: {error}");
+                }
+                _ => {}
             }
-            _ => {}
         }
     }
 }

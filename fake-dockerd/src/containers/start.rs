@@ -2,13 +2,16 @@
 //!
 //! Follows moby's `daemon/start.go`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::config::MountKind;
 use super::container::{Container, Inner};
 use super::mountpoint::BoundMount;
+use super::mounts::MountPoints;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::runtime::ProcessSpec;
+use crate::runtime::{ProcessSpec, TmpfsMount};
 
 /// The exit code of a container that could not be started for no particular reason.
 const UNKNOWN: i32 = 128;
@@ -89,6 +92,7 @@ impl Core {
                 state.exit_code = UNKNOWN;
             }
         });
+        container.streams.end();
         self.containers.save(container, &inner);
         self.unmount_volumes(&container.id, &mut inner.mounts).await;
         drop(inner);
@@ -123,7 +127,9 @@ impl Core {
             return Err(Error::system("context canceled").into());
         }
         network.map_err(|error| error.context("failed to set up container networking"))?;
-        let started = self.runtime.start(self.process_of(container, mounts)).await;
+        container.streams.begin();
+        let spec = self.process_of(container, mounts, &inner.mounts);
+        let started = self.runtime.start(spec).await;
         let process = started.map_err(|error| Failure::of_runtime(&error.text(self.profile())))?;
 
         inner.process = Some(Arc::clone(&process));
@@ -137,7 +143,12 @@ impl Core {
         Ok(())
     }
 
-    fn process_of(&self, container: &Container, mounts: Vec<BoundMount>) -> ProcessSpec {
+    fn process_of(
+        &self,
+        container: &Container,
+        mounts: Vec<BoundMount>,
+        points: &MountPoints,
+    ) -> ProcessSpec {
         let asked = &container.asked;
         ProcessSpec {
             container: container.id.clone(),
@@ -149,9 +160,68 @@ impl Core {
             mounts,
             rootfs: self.rootfs(&container.id),
             read_only: asked.read_only,
-            detached: asked.detached,
+            // Who attaches does so before the start.
+            detached: asked.detached && !container.streams.is_attached(),
+            hostname: asked.hostname(&container.id).to_owned(),
+            tty: asked.switch("Tty"),
+            stdin: asked.switch("OpenStdin"),
+            has_network: asked.network != "none",
+            tmpfs: tmpfs_of(&asked.tmpfs, points),
+            streams: Arc::clone(&container.streams),
         }
     }
+}
+
+/// What `--tmpfs` and `--mount type=tmpfs` ask for.
+fn tmpfs_of(asked: &BTreeMap<String, String>, points: &MountPoints) -> Vec<TmpfsMount> {
+    let mut all: Vec<_> = asked
+        .iter()
+        .map(|(destination, options)| tmpfs(destination, options))
+        .collect();
+    let points = points.values();
+    let mounts = points.filter(|point| point.kind == MountKind::Tmpfs);
+    all.extend(mounts.map(|point| {
+        let options = point.spec.tmpfs_options.as_ref();
+        TmpfsMount {
+            destination: point.destination.clone(),
+            size: options
+                .map(|options| options.size_bytes)
+                .filter(|size| *size > 0),
+            mode: options.map(|options| options.mode).filter(|mode| *mode > 0),
+            read_only: !point.rw,
+        }
+    }));
+    all
+}
+
+/// `size=64m,mode=1777,ro`; other options of mount(8) change nothing here.
+fn tmpfs(destination: &str, options: &str) -> TmpfsMount {
+    let mut mount = TmpfsMount {
+        destination: destination.to_owned(),
+        ..TmpfsMount::default()
+    };
+    for option in options.split(',') {
+        match option.split_once('=') {
+            Some(("size", size)) => mount.size = bytes(size),
+            Some(("mode", mode)) => mount.mode = u32::from_str_radix(mode, 8).ok(),
+            None if option == "ro" => mount.read_only = true,
+            _ => {}
+        }
+    }
+    mount
+}
+
+/// `64m`, as mount(8) takes it.
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..)?.to_lowercase().as_str() {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Why a container was not started, and the exit code that this sets.

@@ -192,11 +192,6 @@ impl Node {
         Ok(utimensat(&self.0, name, &time, &time, no_follow)?)
     }
 
-    /// Where the file is on the host, as long as nobody moves it.
-    pub(crate) fn host_path(&self) -> io::Result<PathBuf> {
-        std::fs::read_link(self.magic_link())
-    }
-
     /// The kernel's own way back from a descriptor to its file; no name on the way can be swapped.
     fn magic_link(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))

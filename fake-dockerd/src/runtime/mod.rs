@@ -1,22 +1,31 @@
 //! What runs in a container, behind a trait.
 //!
 //! The engine decides when something starts and stops, and what a plugin sees of it; a [`Runtime`]
-//! decides what that something is. [`Simulated`] knows a handful of commands and runs nothing.
-//! Standard input and output are a runtime's own business: it knows the container by its ID.
+//! decides what that something is: [`HostRuntime`] runs commands of the host in mount namespaces,
+//! [`Simulated`] knows a handful of commands and runs nothing. What a process reads and writes goes
+//! through the [`Streams`] that the engine gives it.
 
+mod host;
 mod simulated;
+mod streams;
 
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::containers::BoundMount;
 use crate::images::skeleton::{OF_AN_IMAGE, OF_DOCKER};
 use crate::profile::Profile;
 
+pub use host::{HostRuntime, Unavailable};
 pub use simulated::Simulated;
+pub use streams::{Chunk, Output, Streams};
+
+/// Where containerd keeps the bundles of running containers, which relative mountpoints start from.
+const BUNDLES: &str = "/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby";
 
 /// A future in a box.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -29,6 +38,18 @@ pub trait Runtime: Send + Sync + fmt::Debug {
     /// The process of a container that a daemon before this one started, if it still runs. This is
     /// how live-restore, and a daemon that was killed, find what outlived them.
     fn find(&self, container: &str) -> Option<Arc<dyn Process>>;
+
+    /// What `docker info` says of it.
+    fn about(&self) -> About;
+}
+
+/// A runtime in `docker info`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its name.
+    pub name: &'static str,
+    /// What users have to know.
+    pub warnings: Vec<String>,
 }
 
 /// A process in a container.
@@ -42,8 +63,40 @@ pub trait Process: Send + Sync + fmt::Debug {
     /// Stops or continues it. By default only the engine knows that it is paused.
     fn pause(&self, _paused: bool) {}
 
-    /// Runs a command beside it; its exit code.
-    fn exec(&self, command: Vec<String>) -> BoxFuture<'_, Result<i32, StartError>>;
+    /// Runs a command beside it.
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>>;
+
+    /// Its process ID on the host, while there is one.
+    fn pid(&self) -> Option<u32> {
+        None
+    }
+
+    /// The process IDs of it and all that it started.
+    fn processes(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// What it and all that it started use.
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
+    /// Sets the size of its terminal, if it has one.
+    fn resize(&self, _rows: u16, _columns: u16) {}
+
+    /// From now on it writes to `streams`: another daemon has taken it over.
+    fn redirect(&self, _streams: Arc<Streams>) {}
+}
+
+/// What processes use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The time that they computed.
+    pub cpu: Duration,
+    /// Their memory, in bytes.
+    pub memory: u64,
+    /// How many they are.
+    pub processes: u64,
 }
 
 /// What is to be run.
@@ -69,6 +122,61 @@ pub struct ProcessSpec {
     pub read_only: bool,
     /// Whether nobody waits for its output.
     pub detached: bool,
+    /// The host name.
+    pub hostname: String,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Whether it reads what is typed.
+    pub stdin: bool,
+    /// Whether it sees the network.
+    pub has_network: bool,
+    /// What is mounted and kept in memory.
+    pub tmpfs: Vec<TmpfsMount>,
+    /// Where it reads from and writes to.
+    pub streams: Arc<Streams>,
+}
+
+/// A directory in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TmpfsMount {
+    /// The path in the container.
+    pub destination: String,
+    /// How much it holds, in bytes.
+    pub size: Option<u64>,
+    /// Its mode; without one anybody may write.
+    pub mode: Option<u32>,
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+}
+
+/// What is to be run beside a container's process.
+#[derive(Debug, Clone, Default)]
+pub struct ExecSpec {
+    /// Command and arguments.
+    pub command: Vec<String>,
+    /// `KEY=VALUE`, beside what the container has.
+    pub env: Vec<String>,
+    /// The user; empty for the container's.
+    pub user: String,
+    /// The directory that it starts in; empty for the container's.
+    pub working_dir: String,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Whether it reads what is typed.
+    pub stdin: bool,
+    /// Where it reads from and writes to.
+    pub streams: Arc<Streams>,
+}
+
+/// Where the source of a mount is on the host. A plugin may answer anything: relative paths start
+/// from the container's bundle.
+fn source_of(mount: &BoundMount, container: &str) -> PathBuf {
+    let source = Path::new(&mount.source);
+    if source.is_absolute() || mount.source.is_empty() {
+        source.to_owned()
+    } else {
+        Path::new(BUNDLES).join(container).join(source)
+    }
 }
 
 /// Why a process was not started.
@@ -77,29 +185,64 @@ pub struct ProcessSpec {
 pub enum StartError {
     /// There is no such command.
     CommandNotFound(String),
-    /// A mount's source does not exist.
-    MissingSource {
+    /// A command cannot be run.
+    CommandNotRun {
+        /// The command.
+        command: String,
+        /// Why, as Go words it.
+        why: String,
+    },
+    /// A mount's source does not exist, or cannot be reached.
+    UnusableSource {
         /// The source.
         source: String,
         /// Where it was to be mounted.
         destination: String,
+        /// Why, as Go words it.
+        why: String,
     },
+    /// The surroundings of the process could not be made.
+    NotMade(String),
     /// Anything else, as it is to be shown.
     Other(String),
 }
 
 impl StartError {
-    /// The engine's text.
+    /// The engine's text about a container that was not started.
     #[must_use]
     pub fn text(&self, profile: &Profile) -> String {
+        let oci = &profile.oci;
         match self {
-            Self::CommandNotFound(command) => profile.oci.command_not_found(command),
-            Self::MissingSource {
+            Self::CommandNotFound(command) => oci.command_not_run(command, &not_found(command)),
+            Self::CommandNotRun { command, why } => oci.command_not_run(command, why),
+            Self::UnusableSource {
                 source,
                 destination,
-            } => profile.oci.missing_mount_source(source, destination),
+                why,
+            } => oci.unusable_source(source, destination, why),
+            Self::NotMade(why) => oci.not_made(why),
             Self::Other(text) => text.clone(),
         }
+    }
+
+    /// The engine's text about a command that was not run beside a container's process.
+    #[must_use]
+    pub fn exec_text(&self, profile: &Profile) -> String {
+        let oci = &profile.oci;
+        match self {
+            Self::CommandNotFound(command) => oci.exec_not_run(command, &not_found(command)),
+            Self::CommandNotRun { command, why } => oci.exec_not_run(command, why),
+            other => other.text(profile),
+        }
+    }
+}
+
+/// An absolute path is looked at, a bare name is searched for in `PATH`; runc says which.
+fn not_found(command: &str) -> String {
+    if command.contains('/') {
+        format!("stat {command}: no such file or directory")
+    } else {
+        "executable file not found in $PATH".to_owned()
     }
 }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{BoxFuture, HostPaths, Process, ProcessSpec, RealPaths, Runtime, StartError};
+use super::{
+    About, BoxFuture, ExecSpec, HostPaths, Process, ProcessSpec, RealPaths, Runtime, StartError,
+    source_of,
+};
 use crate::clock::Clock;
 
 const SIGKILL: i32 = 9;
@@ -15,8 +18,6 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 /// A process that a signal ended tells so by its exit code.
 const KILLED: i32 = 128 + SIGKILL;
-/// Where containerd keeps the bundles of running containers, which relative mountpoints start from.
-const BUNDLES: &str = "/run/docker/containerd/daemon/io.containerd.runtime.v2.task/moby";
 
 /// Knows how a few commands end, and pretends.
 ///
@@ -28,6 +29,8 @@ pub struct Simulated {
     clock: Clock,
     host: Arc<dyn HostPaths>,
     running: Mutex<HashMap<String, Weak<Pretended>>>,
+    /// Why nothing is run, for `docker info`.
+    warning: Option<String>,
 }
 
 impl Default for Simulated {
@@ -44,22 +47,26 @@ impl Simulated {
             clock,
             host,
             running: Mutex::default(),
+            warning: None,
         }
+    }
+
+    /// Says in `docker info` that commands are not run.
+    #[must_use]
+    pub fn warning(mut self, warning: impl Into<String>) -> Self {
+        self.warning = Some(warning.into());
+        self
     }
 
     fn check(&self, spec: &ProcessSpec) -> Result<(), StartError> {
         for mount in &spec.mounts {
-            let source = Path::new(&mount.source);
+            let source = source_of(mount, &spec.container);
             // An empty source is the bundle itself, which is there.
-            let source = if source.is_absolute() || mount.source.is_empty() {
-                source.to_owned()
-            } else {
-                Path::new(BUNDLES).join(&spec.container).join(source)
-            };
             if !mount.source.is_empty() && !self.host.exists(&source) {
-                return Err(StartError::MissingSource {
+                return Err(StartError::UnusableSource {
                     source: source.display().to_string(),
                     destination: mount.destination.clone(),
+                    why: "no such file or directory".to_owned(),
                 });
             }
         }
@@ -116,6 +123,13 @@ impl Runtime for Simulated {
         let process = running.get(container)?.upgrade()?;
         let alive = process.ended.borrow().is_none();
         alive.then_some(process as Arc<dyn Process>)
+    }
+
+    fn about(&self) -> About {
+        About {
+            name: "off",
+            warnings: self.warning.iter().cloned().collect(),
+        }
     }
 }
 
@@ -209,13 +223,18 @@ impl Process for Pretended {
         }
     }
 
-    fn exec(&self, command: Vec<String>) -> BoxFuture<'_, Result<i32, StartError>> {
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>> {
         Box::pin(async move {
-            let name = command.first().cloned().unwrap_or_default();
-            if is_missing(&name) {
-                return Err(StartError::CommandNotFound(name));
+            let name = spec.command.first().map(String::as_str).unwrap_or_default();
+            if is_missing(name) {
+                return Err(StartError::CommandNotFound(name.to_owned()));
             }
-            Ok(i32::from(name == "false"))
+            let code = i32::from(name == "false");
+            let process = Arc::new(Pretended {
+                ended: watch::Sender::new(Some(code)),
+                ignores_term: false,
+            });
+            Ok(process as Arc<dyn Process>)
         })
     }
 }

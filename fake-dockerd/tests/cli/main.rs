@@ -67,10 +67,10 @@ fn volumes_and_their_trace() {
     );
     assert_eq!(engine.stdout(&["volume", "rm", "v"]), "v\n");
     assert_eq!(engine.plugin.take(), ["Get v", "Get v", "Remove v"]);
-    let refused = engine.docker(&["top", "x"]);
+    let refused = engine.docker(&["diff", "x"]);
     let refused = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        refused.contains("does not serve GET /containers/x/top"),
+        refused.contains("does not serve GET /containers/x/changes"),
         "{refused}"
     );
 

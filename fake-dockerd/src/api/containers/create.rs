@@ -48,8 +48,6 @@ struct Config {
     working_dir: Option<String>,
     volumes: Option<BTreeMap<String, Value>>,
     labels: Option<Pairs>,
-    attach_stdout: Option<bool>,
-    attach_stderr: Option<bool>,
     stop_signal: Option<String>,
     stop_timeout: Option<i64>,
     host_config: Option<HostConfig>,
@@ -128,7 +126,6 @@ fn container(name: &str, raw: Value, image_has_content: bool) -> Result<Containe
             "can't create 'AutoRemove' container with restart policy",
         ));
     }
-    let attached = [config.attach_stdout, config.attach_stderr].contains(&Some(true));
     Ok(ContainerCreate {
         name: name.to_owned(),
         image,
@@ -148,7 +145,8 @@ fn container(name: &str, raw: Value, image_has_content: bool) -> Result<Containe
         read_only: host.readonly_rootfs.unwrap_or(false),
         network: host.network_mode.unwrap_or_default(),
         labels: config.labels.unwrap_or_default(),
-        detached: !attached,
+        // Whoever attaches does so before the start.
+        detached: true,
         stop_signal: config.stop_signal,
         stop_timeout: config.stop_timeout,
         api: raw,

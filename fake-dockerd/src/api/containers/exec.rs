@@ -2,18 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::stream::hijack;
+use super::processes;
+use super::session::{Session, Typing, hijack};
 use crate::api::Api;
 use crate::api::answer;
 use crate::api::ask::Ask;
 use crate::api::errors::Answer;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::{ExecSpec, Output, Process, Streams};
+
+/// What a command that was not run ends with, as in moby's `ContainerExecStart`.
+const NOT_FOUND: i32 = 127;
+/// As [`NOT_FOUND`], for a command that may not be run.
+const NOT_PERMITTED: i32 = 126;
+/// How long one that ended can be asked about: moby's `execCommandGC` looks every five minutes.
+const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 /// Commands that were asked for, by ID.
 #[derive(Debug, Default)]
@@ -22,10 +32,20 @@ pub(in crate::api) struct Execs(Mutex<BTreeMap<String, Exec>>);
 #[derive(Debug, Clone)]
 struct Exec {
     container: String,
-    command: Vec<String>,
-    tty: bool,
-    running: bool,
-    exit_code: Option<i32>,
+    spec: ExecSpec,
+    attached: Attached,
+    created: Instant,
+    process: Option<Arc<dyn Process>>,
+    was_started: bool,
+    ended: Option<(Instant, i32)>,
+}
+
+/// What a client wants to be attached to.
+#[derive(Debug, Clone, Copy)]
+struct Attached {
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
 }
 
 impl Execs {
@@ -35,11 +55,35 @@ impl Execs {
         exec.ok_or_else(|| Error::not_found(format!("No such exec instance: {id}")))
     }
 
-    fn change(&self, id: &str, change: impl FnOnce(&mut Exec)) {
+    fn change<T>(&self, id: &str, change: impl FnOnce(&mut Exec) -> T) -> Result<T> {
         let mut execs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(exec) = execs.get_mut(id) {
-            change(exec);
-        }
+        let exec = execs.get_mut(id).map(change);
+        exec.ok_or_else(|| Error::not_found(format!("No such exec instance: {id}")))
+    }
+
+    /// Adds one, and forgets those that nobody can ask about any more: of containers that are
+    /// gone, and those that ended, or can never start, a while ago.
+    fn add(&self, api: &Api, id: &str, exec: Exec) {
+        let mut execs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        execs.retain(|_, exec| {
+            let Ok(container) = api.daemon.core.containers.get(&exec.container) else {
+                return false;
+            };
+            match exec.ended {
+                Some((ended, _)) => ended.elapsed() < REMEMBERED,
+                None => container.state().running || exec.created.elapsed() < REMEMBERED,
+            }
+        });
+        execs.insert(id.to_owned(), exec);
+    }
+
+    /// The IDs of a container's commands that have not ended.
+    pub(super) fn of(&self, container: &str) -> Vec<String> {
+        let execs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = execs
+            .iter()
+            .filter(|(_, exec)| exec.container == container && exec.ended.is_none());
+        own.map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -47,7 +91,13 @@ impl Execs {
 #[serde(default, rename_all = "PascalCase")]
 struct CreateRequest {
     cmd: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    user: Option<String>,
+    working_dir: Option<String>,
     tty: Option<bool>,
+    attach_stdin: Option<bool>,
+    attach_stdout: Option<bool>,
+    attach_stderr: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -69,75 +119,180 @@ pub(in crate::api) async fn create(api: &Api, mut ask: Ask, name: &str) -> Answe
         return Err(Error::conflict(text).into());
     }
     let id = api.daemon.core.random.id();
+    tell(api, &info.id, &id, &action("exec_create", &command), None);
     let exec = Exec {
         container: info.id,
-        command,
-        tty: asked.tty.unwrap_or(false),
-        running: false,
-        exit_code: None,
+        spec: ExecSpec {
+            command,
+            env: asked.env.unwrap_or_default(),
+            user: asked.user.unwrap_or_default(),
+            working_dir: asked.working_dir.unwrap_or_default(),
+            tty: asked.tty.unwrap_or(false),
+            stdin: asked.attach_stdin.unwrap_or(false),
+            streams: Arc::new(Streams::default()),
+        },
+        attached: Attached {
+            stdin: asked.attach_stdin.unwrap_or(false),
+            stdout: asked.attach_stdout.unwrap_or(false),
+            stderr: asked.attach_stderr.unwrap_or(false),
+        },
+        created: Instant::now(),
+        process: None,
+        was_started: false,
+        ended: None,
     };
-    let mut execs = api.execs.0.lock().unwrap_or_else(PoisonError::into_inner);
-    execs.insert(id.clone(), exec);
+    api.execs.add(api, &id, exec);
     Ok(answer::json(StatusCode::CREATED, &json!({ "Id": id })))
 }
 
 /// `POST /exec/{id}/start`.
 pub(in crate::api) async fn start(api: &Arc<Api>, mut ask: Ask, id: &str) -> Answer {
     let asked: StartRequest = ask.json().await?;
-    let exec = api.execs.get(id)?;
-    if exec.running || exec.exit_code.is_some() {
-        let text = format!("Error: Exec command {id} is already running or has ended");
+    let was_started = api
+        .execs
+        .change(id, |exec| std::mem::replace(&mut exec.was_started, true))?;
+    if was_started {
+        let text = format!("Error: Exec command {id} is already running");
         return Err(Error::conflict(text).into());
     }
-    api.execs.change(id, |exec| exec.running = true);
-    let (ended, end) = oneshot::channel::<()>();
-    let (running, id) = (Arc::clone(api), id.to_owned());
-    crate::trace::spawn(async move {
-        let daemon = &running.daemon;
-        let run = daemon.container_exec(&exec.container, exec.command).await;
-        let code = run.unwrap_or_else(|error| {
-            tracing::error!("exec {id}: {error}");
-            // What a shell says of a command that it does not find.
-            127
-        });
-        running.execs.change(&id, |exec| {
-            exec.running = false;
-            exec.exit_code = Some(code);
-        });
-        // Nobody waits for a detached one.
-        let _ = ended.send(());
+    let exec = api.execs.get(id)?;
+    let Attached {
+        stdin,
+        stdout,
+        stderr,
+    } = exec.attached;
+    let detach = asked.detach.unwrap_or(false);
+    let streams = Arc::clone(&exec.spec.streams);
+    let session = (!detach).then(|| Session {
+        output: streams.attach(stdout, stderr),
+        input: stdin.then(|| Typing {
+            streams: Arc::clone(&streams),
+            closes: true,
+        }),
+        tty: exec.spec.tty,
     });
-    if asked.detach.unwrap_or(false) {
-        return Ok(answer::empty(StatusCode::OK));
+    let (own, id) = (Arc::clone(api), id.to_owned());
+    let running = crate::trace::spawn(async move { run(&own, &id, exec).await });
+    match session {
+        // As moby does: an error is told in the stream, behind an answer that was good.
+        Some(session) => Ok(hijack(ask, session)),
+        None => {
+            if let Ok(started) = running.await {
+                started?;
+            }
+            Ok(answer::empty(StatusCode::OK))
+        }
     }
-    Ok(hijack(ask, exec.tty, async {
-        let _ = end.await;
-    }))
+}
+
+/// Starts a command; its end is waited for in the background.
+async fn run(api: &Arc<Api>, id: &str, exec: Exec) -> Result<()> {
+    let streams = Arc::clone(&exec.spec.streams);
+    tell(
+        api,
+        &exec.container,
+        id,
+        &action("exec_start", &exec.spec.command),
+        None,
+    );
+    let daemon = api.daemon.clone();
+    let started = daemon
+        .container_exec_start(&exec.container, exec.spec)
+        .await;
+    let process = match started {
+        Ok(process) => process,
+        Err(error) => {
+            let text = format!("{error}\r\n");
+            streams.write(Output::Stdout, text.into()).await;
+            let code = if error.message().contains("permission denied") {
+                NOT_PERMITTED
+            } else {
+                NOT_FOUND
+            };
+            end(api, id, &exec.container, &streams, code);
+            return Err(error);
+        }
+    };
+    api.execs
+        .change(id, |exec| exec.process = Some(Arc::clone(&process)))?;
+    let (api, id) = (Arc::clone(api), id.to_owned());
+    crate::trace::spawn(async move {
+        let code = process.wait().await;
+        end(&api, &id, &exec.container, &streams, code);
+    });
+    Ok(())
+}
+
+fn end(api: &Api, id: &str, container: &str, streams: &Streams, code: i32) {
+    let ended = api.execs.change(id, |exec| {
+        exec.ended = Some((Instant::now(), code));
+        exec.process = None;
+    });
+    if ended.is_ok() {
+        tell(api, container, id, "exec_die", Some(code));
+    }
+    // The client asks for the exit code as soon as the stream ends.
+    streams.end();
+}
+
+fn action(what: &str, command: &[String]) -> String {
+    format!("{what}: {}", command.join(" "))
+}
+
+fn tell(api: &Api, container: &str, id: &str, action: &str, code: Option<i32>) {
+    let core = &api.daemon.core;
+    let Ok(container) = core.containers.get(container) else {
+        return;
+    };
+    let (name, code) = (container.name(), code.map(|code| code.to_string()));
+    let mut attributes = vec![
+        ("name", name.as_str()),
+        ("image", &container.asked.image),
+        ("execID", id),
+    ];
+    attributes.extend(code.as_deref().map(|code| ("exitCode", code)));
+    core.events.container(&container.id, action, attributes);
+}
+
+/// `POST /exec/{id}/resize`.
+pub(in crate::api) fn resize(api: &Api, ask: &Ask, id: &str) -> Answer {
+    let exec = api.execs.get(id)?;
+    let (rows, columns) = processes::size(ask)?;
+    if let Some(process) = exec.process {
+        process.resize(rows, columns);
+    }
+    Ok(answer::empty(StatusCode::OK))
 }
 
 /// `GET /exec/{id}/json`.
 pub(in crate::api) fn inspect(api: &Api, id: &str) -> Answer {
     let exec = api.execs.get(id)?;
-    let (entrypoint, arguments) = match exec.command.split_first() {
+    if api.daemon.core.containers.get(&exec.container).is_err() {
+        let text = format!("No such exec instance: {id}");
+        return Err(Error::new(ErrorKind::NotFound, text).into());
+    }
+    let (entrypoint, arguments) = match exec.spec.command.split_first() {
         Some((entrypoint, arguments)) => (entrypoint.as_str(), arguments),
         None => ("", [].as_slice()),
     };
+    let pid = exec.process.as_ref().and_then(|process| process.pid());
     Ok(answer::ok(&json!({
         "ID": id,
-        "Running": exec.running,
-        "ExitCode": exec.exit_code,
+        "Running": exec.was_started && exec.ended.is_none(),
+        "ExitCode": exec.ended.map(|(_, code)| code),
         "ProcessConfig": {
-            "tty": exec.tty,
+            "tty": exec.spec.tty,
             "entrypoint": entrypoint,
             "arguments": arguments,
             "privileged": false,
+            "user": exec.spec.user,
         },
-        "OpenStdin": false,
-        "OpenStderr": true,
-        "OpenStdout": true,
+        "OpenStdin": exec.attached.stdin,
+        "OpenStderr": exec.attached.stderr,
+        "OpenStdout": exec.attached.stdout,
         "CanRemove": false,
         "ContainerID": exec.container,
         "DetachKeys": "",
-        "Pid": 0,
+        "Pid": pid.unwrap_or(0),
     })))
 }

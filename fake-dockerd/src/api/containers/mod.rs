@@ -1,11 +1,14 @@
 //! `/containers` and `/exec`.
 //!
-//! [`create`] reads what is asked for, [`show`] is inspect, [`list`] is list, [`stream`] is what a client
-//! follows (attach, logs, wait), [`exec`] runs commands; the short ones are here.
+//! [`create`] reads what is asked for, [`show`] is inspect, [`list`] is list, [`stream`] is what a
+//! client follows (attach, logs, wait) over a [`session`], [`exec`] runs commands, [`processes`]
+//! looks at what runs; the short ones are here.
 
 pub(super) mod create;
 pub(super) mod exec;
 pub(super) mod list;
+pub(super) mod processes;
+mod session;
 pub(super) mod show;
 pub(super) mod stream;
 
@@ -35,8 +38,6 @@ pub(super) async fn act(api: &Api, ask: &Ask, name: &str, action: &str) -> Answe
         "pause" => daemon.container_pause(name).await?,
         "unpause" => daemon.container_unpause(name).await?,
         "rename" => rename(api, name, ask.value("name")).await?,
-        // There is no terminal whose size could matter.
-        "resize" => drop(daemon.container_inspect(name).await?),
         _ => return Err(Failure::not_served(&ask.command())),
     }
     Ok(answer::done())

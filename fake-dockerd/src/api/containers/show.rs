@@ -9,15 +9,16 @@ use crate::api::errors::Answer;
 use crate::containers::ContainerInfo;
 
 /// Go's zero time.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// `GET /containers/{name}/json`.
 pub(in crate::api) async fn inspect(api: &Api, name: &str) -> Answer {
     let info = api.daemon.container_inspect(name).await?;
-    Ok(answer::ok(&inspected(api, &info)))
+    let execs = api.execs.of(&info.id);
+    Ok(answer::ok(&inspected(api, &info, &execs)))
 }
 
-fn inspected(api: &Api, info: &ContainerInfo) -> Value {
+fn inspected(api: &Api, info: &ContainerInfo, execs: &[String]) -> Value {
     let asked = &info.asked;
     let mut config = asked.api.clone();
     // What was asked for comes in one object, and is shown in two.
@@ -46,7 +47,7 @@ fn inspected(api: &Api, info: &ContainerInfo) -> Value {
             "Restarting": state.restarting,
             "OOMKilled": false,
             "Dead": state.dead,
-            "Pid": 0,
+            "Pid": info.pid.unwrap_or(0),
             "ExitCode": state.exit_code,
             "Error": state.error,
             "StartedAt": time(state.started_at),
@@ -55,12 +56,13 @@ fn inspected(api: &Api, info: &ContainerInfo) -> Value {
         "Image": asked.image_id,
         "Name": format!("/{}", info.name),
         "RestartCount": info.restart_count,
+        "LogPath": info.log_path.display().to_string(),
         "Driver": crate::api::system::STORAGE,
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": null,
+        "ExecIDs": (!execs.is_empty()).then_some(execs),
         "HostConfig": host_config,
         "Mounts": info.mounts,
         "Config": config,

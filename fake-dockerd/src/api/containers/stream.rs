@@ -1,29 +1,25 @@
 //! What a client follows: attach, logs and wait.
-//!
-//! A simulated process prints nothing, so that an attached stream is silent and ends with the
-//! process; `docker run` waits for that end and for the answer of wait.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::StatusCode;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
-use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use serde_json::json;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
+use super::session::{Session, Typing, content_type, frame, hijack};
 use crate::api::Api;
-use crate::api::answer::{self, Response};
-use crate::api::ask::{Ask, Version};
+use crate::api::answer;
+use crate::api::ask::Ask;
 use crate::api::errors::Answer;
-use crate::containers::{ContainerInfo, WaitCondition};
-use crate::error::Error;
+use crate::containers::WaitCondition;
+use crate::containers::container::Container;
+use crate::containers::log::{LogEntry, LogReader};
+use crate::error::{Error, Result};
+use crate::runtime::{Chunk, Output};
 
-/// A stream as it comes out of a terminal.
-const RAW: &str = "application/vnd.docker.raw-stream";
-/// A stream in which standard output and error take turns.
-const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
-/// From this version on a client is told which of them it gets.
-const TELLS_STREAM: Version = Version(1, 42);
+/// How many lines of a log a client may be behind before reading waits.
+const BEHIND: usize = 16;
 
 /// `POST /containers/{name}/wait`. The answer begins at once, so that the client knows that the
 /// wait has begun before it starts the container.
@@ -53,111 +49,205 @@ pub(in crate::api) fn wait(api: &Api, ask: &Ask, name: &str) -> Answer {
     Ok(answer::stream(body, "application/json"))
 }
 
-/// `GET /containers/{name}/logs`: nothing, until the end if it is followed.
-pub(in crate::api) async fn logs(api: &Api, ask: &Ask, name: &str) -> Answer {
-    let info = api.daemon.container_inspect(name).await?;
-    let (sender, body) = mpsc::channel(1);
-    if ask.flag("follow") {
-        let end = api
-            .daemon
-            .container_wait(&info.id, WaitCondition::NotRunning)?;
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = end => {}
-                () = sender.closed() => {}
-            }
-        });
+/// Which lines of a log are asked for.
+#[derive(Debug)]
+struct Wanted {
+    stdout: bool,
+    stderr: bool,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    timestamps: bool,
+}
+
+impl Wanted {
+    fn of(ask: &Ask) -> Result<Self> {
+        let wanted = Self {
+            stdout: ask.flag("stdout"),
+            stderr: ask.flag("stderr"),
+            since: time(ask.value("since"))?,
+            until: time(ask.value("until"))?,
+            timestamps: ask.flag("timestamps"),
+        };
+        if wanted.stdout || wanted.stderr {
+            return Ok(wanted);
+        }
+        let text = "Bad parameters: you must choose at least one stream";
+        Err(Error::invalid(text))
     }
-    Ok(answer::stream(body, content_type(ask, is_tty(&info))))
+
+    fn is_behind(&self, entry: &LogEntry) -> bool {
+        self.until.is_some_and(|until| entry.time > until)
+    }
+
+    /// What is sent of a line.
+    fn chunk(&self, entry: LogEntry) -> Option<Chunk> {
+        let output = if entry.stream == "stderr" {
+            Output::Stderr
+        } else {
+            Output::Stdout
+        };
+        let is_wanted = match output {
+            Output::Stdout => self.stdout,
+            Output::Stderr => self.stderr,
+        };
+        if !is_wanted || self.since.is_some_and(|since| entry.time < since) {
+            return None;
+        }
+        let text = if self.timestamps {
+            format!("{:.9} {}", entry.time, entry.log)
+        } else {
+            entry.log
+        };
+        Some(Chunk {
+            output,
+            bytes: text.into(),
+        })
+    }
+}
+
+/// Seconds since 1970, perhaps with a fraction; 0 and nothing are no limit.
+fn time(text: &str) -> Result<Option<Timestamp>> {
+    if matches!(text, "" | "0") {
+        return Ok(None);
+    }
+    let invalid = || Error::invalid(format!("invalid timestamp: {text:?}"));
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let nanoseconds = format!("{fraction:0<9}");
+    let nanoseconds = nanoseconds.get(..9).ok_or_else(invalid)?;
+    let seconds = seconds.parse().map_err(|_| invalid())?;
+    let nanoseconds = nanoseconds.parse().map_err(|_| invalid())?;
+    let time = Timestamp::new(seconds, nanoseconds).map_err(|_| invalid())?;
+    Ok(Some(time))
+}
+
+/// `GET /containers/{name}/logs`.
+pub(in crate::api) async fn logs(api: &Api, ask: &Ask, name: &str) -> Answer {
+    let container = api.daemon.core.containers.get(name)?;
+    let wanted = Wanted::of(ask)?;
+    // Whatever is no number, like "all", asks for everything, as in moby.
+    let tail = ask.value("tail").parse().ok();
+    let reader = container.log.read(tail, ask.flag("follow"));
+    let reader = reader.map_err(|error| Error::system(error.to_string()))?;
+    let tty = container.asked.switch("Tty");
+    let (sender, body) = mpsc::channel(BEHIND);
+    tokio::spawn(async move {
+        let gone = sender.clone();
+        tokio::select! {
+            () = send_log(reader, wanted, tty, sender) => {}
+            () = gone.closed() => {}
+        }
+    });
+    Ok(answer::stream(body, content_type(ask, tty)))
+}
+
+async fn send_log(mut reader: LogReader, wanted: Wanted, tty: bool, sender: mpsc::Sender<Bytes>) {
+    loop {
+        let reading = tokio::task::spawn_blocking(move || {
+            let entries = reader.next();
+            (reader, entries)
+        });
+        let Ok((back, entries)) = reading.await else {
+            return;
+        };
+        reader = back;
+        let entries = entries.unwrap_or_else(|error| {
+            tracing::error!("a log cannot be read: {error}");
+            Vec::new()
+        });
+        let is_empty = entries.is_empty();
+        for entry in entries {
+            if wanted.is_behind(&entry) {
+                return;
+            }
+            let Some(chunk) = wanted.chunk(entry) else {
+                continue;
+            };
+            let bytes = if tty {
+                chunk.bytes
+            } else {
+                frame(chunk.output, &chunk.bytes)
+            };
+            if sender.send(bytes).await.is_err() {
+                return;
+            }
+        }
+        if is_empty && !reader.has_more().await {
+            return;
+        }
+    }
 }
 
 /// `POST /containers/{name}/attach`.
 pub(in crate::api) async fn attach(api: &Api, ask: Ask, name: &str) -> Answer {
-    let info = api.daemon.container_inspect(name).await?;
-    if info.state.paused {
+    let container = api.daemon.core.containers.get(name)?;
+    if container.state().paused {
         let text = "You cannot attach to a paused container, unpause it first";
         return Err(Error::conflict(text).into());
     }
-    // One that is about to be started is attached to before.
-    let condition = if info.state.running {
-        WaitCondition::NotRunning
-    } else {
-        WaitCondition::NextExit
+    let tty = container.asked.switch("Tty");
+    let session = Session {
+        output: attached(&container, &ask)?,
+        input: typing(&container, &ask),
+        tty,
     };
-    let end = api.daemon.container_wait(&info.id, condition)?;
-    let gone = api
-        .daemon
-        .container_wait(&info.id, WaitCondition::Removed)?;
-    let follows = ask.flag("stream");
-    Ok(hijack(ask, is_tty(&info), async move {
-        if follows {
-            tokio::select! {
-                _ = end => {}
-                _ = gone => {}
+    api.daemon.core.container_event(&container, "attach", None);
+    Ok(hijack(ask, session))
+}
+
+/// What is printed: what was before, what comes, or both.
+fn attached(container: &Container, ask: &Ask) -> Result<mpsc::Receiver<Chunk>> {
+    let live = if ask.flag("stream") {
+        let (stdout, stderr) = (ask.flag("stdout"), ask.flag("stderr"));
+        Some(container.streams.attach(stdout, stderr))
+    } else {
+        None
+    };
+    let (sender, receiver) = mpsc::channel(BEHIND);
+    match (ask.flag("logs"), live) {
+        (false, Some(live)) => return Ok(live),
+        (false, None) => {}
+        (true, live) => {
+            let wanted = Wanted::of(ask)?;
+            let reader = container.log.read(None, false);
+            let reader = reader.map_err(|error| Error::system(error.to_string()))?;
+            tokio::spawn(replay(reader, wanted, live, sender));
+        }
+    }
+    Ok(receiver)
+}
+
+async fn replay(
+    mut reader: LogReader,
+    wanted: Wanted,
+    live: Option<mpsc::Receiver<Chunk>>,
+    sender: mpsc::Sender<Chunk>,
+) {
+    loop {
+        let entries = reader.next().unwrap_or_default();
+        if entries.is_empty() {
+            break;
+        }
+        for chunk in entries.into_iter().filter_map(|entry| wanted.chunk(entry)) {
+            if sender.send(chunk).await.is_err() {
+                return;
             }
         }
-    }))
-}
-
-/// Hands the connection over to a stream that ends with `until`. Old clients do not ask for an
-/// upgrade, and get the rest of an answer that goes on.
-pub(super) fn hijack(
-    mut ask: Ask,
-    tty: bool,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> Response {
-    let content_type = content_type(&ask, tty);
-    if !ask.request.headers().contains_key(UPGRADE) {
-        let (sender, body) = mpsc::channel(1);
-        tokio::spawn(async move {
-            tokio::select! {
-                () = until => {}
-                () = sender.closed() => {}
-            }
-        });
-        return answer::stream(body, content_type);
     }
-    let upgrade = hyper::upgrade::on(&mut ask.request);
-    tokio::spawn(async move {
-        match upgrade.await {
-            Ok(stream) => follow(TokioIo::new(stream), until).await,
-            Err(error) => tracing::debug!("hijack: {error}"),
-        }
-    });
-    let mut response = answer::empty(StatusCode::SWITCHING_PROTOCOLS);
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// Nobody reads what the client types, but it is taken: a client that cannot write hangs.
-async fn follow(stream: TokioIo<hyper::upgrade::Upgraded>, until: impl Future<Output = ()> + Send) {
-    let (mut read, mut write) = tokio::io::split(stream);
-    let mut sink = tokio::io::sink();
-    let typed = async {
-        // The end of the input is not the end of the process.
-        let _ = tokio::io::copy(&mut read, &mut sink).await;
-        std::future::pending::<()>().await;
+    let Some(mut live) = live else {
+        return;
     };
-    tokio::select! {
-        () = typed => {}
-        () = until => {}
-    }
-    // The client may be gone first.
-    let _ = write.shutdown().await;
-}
-
-fn content_type(ask: &Ask, tty: bool) -> &'static str {
-    if tty || ask.version < TELLS_STREAM {
-        RAW
-    } else {
-        MULTIPLEXED
+    while let Some(chunk) = live.recv().await {
+        if sender.send(chunk).await.is_err() {
+            return;
+        }
     }
 }
 
-fn is_tty(info: &ContainerInfo) -> bool {
-    let tty = info.asked.api.get("Tty");
-    tty.and_then(serde_json::Value::as_bool).unwrap_or(false)
+fn typing(container: &Container, ask: &Ask) -> Option<Typing> {
+    let asked = &container.asked;
+    let types = ask.flag("stream") && ask.flag("stdin") && asked.switch("OpenStdin");
+    types.then(|| Typing {
+        streams: Arc::clone(&container.streams),
+        closes: asked.switch("StdinOnce") && !asked.switch("Tty"),
+    })
 }
