@@ -14,6 +14,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -24,6 +25,7 @@ struct Seen {
     fault: &'static str,
     caught: bool,
     cases: Vec<String>,
+    took: Duration,
 }
 
 fn main() -> ExitCode {
@@ -33,11 +35,14 @@ fn main() -> ExitCode {
         return volplug_fixtures::faulty::main(program.chain(words));
     }
     let mut arguments = Arguments::from_args();
-    // Each run has a process for the runner and one for the plugin.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    // Most of a run is waiting for what should not happen.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads = arguments.test_threads.or(Some(4 * processors));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut trials = vec![Trial::test("no_fault_no_finding", without_fault)];
-    for fault in FAULTS {
+    let (first, then): (Vec<&Fault>, Vec<&Fault>) =
+        FAULTS.iter().partition(|fault| LONG.contains(&fault.name));
+    for fault in first.into_iter().chain(then) {
         let seen = Arc::clone(&seen);
         let unseen = NOT_YET.iter().find(|(name, _)| *name == fault.name);
         let name = unseen.map_or_else(
@@ -51,6 +56,24 @@ fn main() -> ExitCode {
     table(&seen.lock().unwrap());
     conclusion.exit_code()
 }
+
+/// Faults that take a minute of waiting. They are begun first, beside all others, so that nobody waits
+/// for them in the end.
+const LONG: &[&str] = &[
+    "get.fast",
+    "act.prompt",
+    "mount.fail-clean:lock",
+    "disc.early",
+    "conc.other-volumes:global-lock",
+    "conc.other-volumes:list",
+    "mount.late-client",
+    "get.during-mount",
+    "restart.graceful:cuts-calls",
+    "restart.graceful:slow",
+    "unmount.last",
+    "http.stalled-head",
+    "http.idle",
+];
 
 /// What some faults need to show: flags of the plugin, and flags of the run.
 const SPECIAL: &[(&str, &str, &[&str])] = &[
@@ -83,6 +106,8 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
         " --slow-mount 300",
         &["--timeout", "10"],
     ),
+    // Whatever comes to Get waits more than a second: let as many as can wait at once.
+    ("get.fast", "", &["--jobs", "16"]),
     // Options that the fault is about.
     (
         "create.repeat-different:ignored",
@@ -225,6 +250,7 @@ fn with_fault(fault: &'static Fault, seen: &Mutex<Vec<Seen>>) -> Result<(), Fail
 
 /// One run against the plugin with a fault.
 fn once(fault: &'static Fault) -> (Seen, Result<(), Failed>) {
+    let begun = Instant::now();
     let (status, report, told) = judge(Some(fault.name), &[]);
     let findings = findings(report.as_ref());
     let missed: Vec<_> = fault
@@ -239,6 +265,7 @@ fn once(fault: &'static Fault) -> (Seen, Result<(), Failed>) {
         fault: fault.name,
         caught,
         cases,
+        took: begun.elapsed(),
     };
     if refused {
         return (seen, Ok(()));
@@ -332,19 +359,21 @@ fn table(seen: &[Seen]) {
         .map(|seen| seen.fault.len())
         .max()
         .unwrap_or_default();
-    println!("{:width$}  caught by", "fault");
+    println!("{:width$}  seconds  caught by", "fault");
     for Seen {
         fault,
         caught,
         cases,
+        took,
     } in seen
     {
+        let took = took.as_secs_f32();
         let by = if *caught {
             cases.join(" ")
         } else {
             format!("NOT CAUGHT (but {})", cases.join(" "))
         };
-        println!("{fault:width$}  {by}");
+        println!("{fault:width$}  {took:7.1}  {by}");
     }
     let caught = seen.iter().filter(|seen| seen.caught).count();
     println!("detection rate: {caught} of {} faults\n", seen.len());
