@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::plugin::Plugin;
 use super::scripts::Script;
-use super::transcript::{Step, Transcript};
+use super::transcript::Transcript;
 use super::volumes::Volumes;
 
 /// Where a real dockerd looks for sockets.
@@ -86,8 +86,7 @@ impl Engine {
         let mut transcript = Transcript::new(self.directory.path());
         for line in script.commands {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let output = self.docker(&words);
-            transcript.add(Step::new(line, &output, self.plugin.take_whole()));
+            transcript.ended(line, &self.docker(&words));
         }
         for (list, remove) in [
             (&["ps", "-aq"][..], &["rm", "-f", "-v"][..]),
@@ -100,6 +99,7 @@ impl Engine {
                 assert!(output.status.success(), "{}: {output:?}", script.name);
             }
         }
+        transcript.called(self.plugin.take_whole());
         transcript
     }
 
