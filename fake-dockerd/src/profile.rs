@@ -107,6 +107,9 @@ pub struct Profile {
     pub repeats_create_event: bool,
     /// `--volume-driver` beside `--mount` is warned about, by the engine itself.
     pub warns_about_ignored_driver: bool,
+    /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
+    /// on the default is written out.
+    pub default_network: &'static str,
     /// `volume prune` spares named volumes unless `all` is asked for (API 1.42).
     pub prunes_anonymous_only: bool,
     /// A network that cannot be removed names who is on it.
@@ -181,6 +184,7 @@ const V20_10: Profile = Profile {
     start_follows_client: false,
     repeats_create_event: true,
     warns_about_ignored_driver: false,
+    default_network: "default",
     prunes_anonymous_only: false,
     names_active_endpoints: false,
     cannot_remove: CannotRemove::YouCannot,
@@ -209,6 +213,7 @@ const V26_1: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     warns_about_ignored_driver: false,
+    default_network: "bridge",
     prunes_anonymous_only: true,
     names_active_endpoints: false,
     cannot_remove: CannotRemove::NameFirst,
@@ -237,6 +242,7 @@ const V28_5: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     warns_about_ignored_driver: true,
+    default_network: "bridge",
     prunes_anonymous_only: true,
     names_active_endpoints: true,
     cannot_remove: CannotRemove::AskedFirst,

@@ -88,7 +88,7 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
     } else {
         String::new()
     };
-    let body = bodies::incoming(ask.request);
+    let (body, unread) = bodies::incoming(ask.request);
     let asked = path.asked.clone();
     let unpacked = api.daemon.container_files(name, &asked, move |files| {
         let tree = path.tree(files)?;
@@ -105,7 +105,9 @@ pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
         let unpacked = Plain::new(body).and_then(|body| unpack(&tree, &found.path, body, options));
         unpacked.map_err(|error| Error::system(error.to_string()))
     });
-    unpacked.await?;
+    let unpacked = unpacked.await;
+    unread.await;
+    unpacked?;
     Ok(answer::empty(StatusCode::OK))
 }
 

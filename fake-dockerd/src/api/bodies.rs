@@ -7,11 +7,12 @@ use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 
 /// Chunks on the way between the work and the connection.
 const AHEAD: usize = 8;
 const CHUNK: usize = 64 << 10;
+/// How much of a refused upload is read all the same, as by Go's `net/http`.
+const MAX_UNREAD: usize = 256 << 10;
 
 /// A body to write into, and where it comes out.
 pub(super) fn outgoing() -> (impl Write + Send + 'static, mpsc::Receiver<Bytes>) {
@@ -19,25 +20,35 @@ pub(super) fn outgoing() -> (impl Write + Send + 'static, mpsc::Receiver<Bytes>)
     (io::BufWriter::with_capacity(CHUNK, Outgoing(chunks)), body)
 }
 
-/// The body of a request, to be read.
-pub(super) fn incoming(mut request: Request<Incoming>) -> IncomingBody {
+/// The body of a request to be read, and the end of its coming.
+///
+/// A client whose request is refused still sends the rest, and only then reads why: the answer
+/// waits for that end.
+pub(super) fn incoming(
+    mut request: Request<Incoming>,
+) -> (IncomingBody, impl Future<Output = ()> + Send) {
     let (chunks, body) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
     let reading = tokio::spawn(async move {
+        let mut unread = 0;
         while let Some(frame) = request.body_mut().frame().await {
             let chunk = match frame {
                 Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
                 Err(error) => Err(io::Error::other(error)),
             };
-            if chunks.send(chunk).await.is_err() {
-                break;
+            if let Err(unsent) = chunks.send(chunk).await {
+                unread += unsent.0.map_or(MAX_UNREAD, |chunk| chunk.len());
+                if unread >= MAX_UNREAD {
+                    break;
+                }
             }
         }
     });
-    IncomingBody {
+    let body = IncomingBody {
         chunks: body,
         current: Bytes::new(),
-        reading: reading.abort_handle(),
-    }
+    };
+    // It only fails if this server is ending.
+    (body, async { drop(reading.await) })
 }
 
 struct Outgoing(mpsc::Sender<Bytes>);
@@ -58,7 +69,6 @@ impl Write for Outgoing {
 pub(super) struct IncomingBody {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,
-    reading: AbortHandle,
 }
 
 impl Read for IncomingBody {
@@ -73,11 +83,5 @@ impl Read for IncomingBody {
         let (to, _) = to.split_at_mut(length);
         self.current.copy_to_slice(to);
         Ok(length)
-    }
-}
-
-impl Drop for IncomingBody {
-    fn drop(&mut self) {
-        self.reading.abort();
     }
 }

@@ -223,9 +223,10 @@ async fn import(api: &Arc<Api>, ask: Ask) -> Answer {
         config: ImageConfig::of_changes(ask.values("changes"))?,
     };
     let importing = Arc::clone(api);
-    let body = bodies::incoming(ask.request);
+    let (body, unread) = bodies::incoming(ask.request);
     let import = move || importing.daemon.core.images.import(body, asked);
     let image = tokio::task::spawn_blocking(import).await;
+    unread.await;
     let image = image.map_err(|_| Error::system("the import did not end"))??;
     api.image_event("import", &image.id, &image.id);
     Ok(progress(&image.id))

@@ -82,7 +82,12 @@ impl Core {
         self.remove_mounts(&container.id, &inner.mounts, options.volumes)
             .await;
         self.containers.free(&container.name());
-        container.change(|lifecycle| lifecycle.removed = true);
+        container.change(|lifecycle| {
+            // Who waits for the removal learns of it, and not of an earlier failure to start
+            // (`State.SetRemoved`).
+            lifecycle.state.error.clear();
+            lifecycle.removed = true;
+        });
         self.container_event(container, "destroy", None);
         Ok(())
     }

@@ -142,17 +142,21 @@ pub(crate) struct Lifecycle {
     pub(crate) removed: bool,
 }
 
-/// Waits; the condition counts from the call on, not from the first poll.
+/// Waits; the condition counts from the call on, not from the first poll. A removal ends every wait,
+/// also that for a container that never ran (moby's `State.Wait`).
 pub(crate) fn wait(
     mut lifecycle: watch::Receiver<Lifecycle>,
     condition: WaitCondition,
 ) -> impl Future<Output = WaitResult> + Send + 'static {
     let exits = lifecycle.borrow().exits;
     async move {
-        let reached = lifecycle.wait_for(|now| match condition {
-            WaitCondition::NotRunning => !now.state.running,
-            WaitCondition::NextExit => now.exits > exits,
-            WaitCondition::Removed => now.removed,
+        let reached = lifecycle.wait_for(|now| {
+            now.removed
+                || match condition {
+                    WaitCondition::NotRunning => !now.state.running,
+                    WaitCondition::NextExit => now.exits > exits,
+                    WaitCondition::Removed => false,
+                }
         });
         match reached.await {
             Ok(now) => WaitResult {

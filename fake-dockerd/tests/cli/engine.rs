@@ -65,9 +65,7 @@ impl Engine {
     }
 
     pub(crate) fn docker(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("docker");
-        command.args(["-H", &self.host()]).args(arguments);
-        command.output().unwrap()
+        docker(&self.host(), arguments)
     }
 
     pub(crate) fn stdout(&self, arguments: &[&str]) -> String {
@@ -82,6 +80,13 @@ impl Engine {
         assert!(!output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stderr).unwrap()
     }
+}
+
+/// Runs the CLI against an engine at `host`.
+pub(crate) fn docker(host: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new("docker");
+    command.args(["-H", host]).args(arguments);
+    command.output().unwrap()
 }
 
 impl Drop for Engine {

@@ -16,21 +16,24 @@ mod engine;
 mod files;
 mod system;
 
-use std::process::{Command, ExitCode};
+use std::io::{BufRead as _, BufReader};
 
-use engine::Engine;
+use std::process::{Command, ExitCode, Stdio};
+
+use engine::{Engine, docker};
 use fake_dockerd::PluginCall;
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = Command::new("docker").arg("--version").output().is_err();
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("volumes_and_their_trace", volumes_and_their_trace),
         (
             "containers_end_as_they_should",
             containers_end_as_they_should,
         ),
+        ("over_tcp", over_tcp),
         ("files_are_copied_in_and_out", files::copied_in_and_out),
         ("nothing_is_copied_out_of_bounds", files::within_bounds),
         ("imported_content_is_in_new_volumes", files::imported),
@@ -106,4 +109,27 @@ fn containers_end_as_they_should() {
     engine.stdout(&["stop", "c1"]);
     engine.stdout(&["rm", "-f", "c1"]);
     assert_eq!(engine.stdout(&["ps", "-aq"]), "");
+}
+
+fn over_tcp() {
+    let root = tempfile::tempdir().unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"))
+        .arg("--host=tcp://127.0.0.1:0")
+        .arg("--data-root")
+        .arg(root.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("API listen on") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let host = said.split("API listen on ").nth(1).unwrap().trim();
+    let attached = docker(host, &["run", "--rm", "busybox", "sh", "-c", "exit 3"]);
+    let listed = docker(host, &["ps", "-aq"]);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(attached.status.code(), Some(3), "{attached:?}");
+    assert_eq!((listed.status.code(), listed.stdout), (Some(0), Vec::new()));
 }

@@ -12,13 +12,14 @@ mod plugin;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fake_dockerd::discovery::{Directories, PluginAddress};
 use fake_dockerd::runtime::{RealPaths, Runtime, Simulated};
 use fake_dockerd::{
     Clock, Config, ContainerCreate, Daemon, Engine, PluginCall, RemoveOptions, RestartPolicy,
-    Status, VolumeCreate, VolumeFilters, trace,
+    Status, VolumeCreate, VolumeFilters, WaitCondition, trace,
 };
 use plugin::Plugin;
 
@@ -237,6 +238,38 @@ async fn a_call_that_hangs_is_given_up_in_time() {
     daemon.shutdown().await;
 }
 
+/// Go's client reports the deadline as a `net.Error`, which `lookupVolume` in moby's
+/// `volume/service/store.go` does not take for a "no", other than an `Err` or a 500.
+#[tokio::test]
+async fn a_get_that_hangs_says_nothing_about_a_known_volume() {
+    let root = tempfile::tempdir().unwrap();
+    let hanging = Arc::new(AtomicBool::new(false));
+    let hangs = Arc::clone(&hanging);
+    let plugin = Plugin::start(root.path(), "p", move |path, _| {
+        (path == "/VolumeDriver.Get" && hangs.load(Ordering::Relaxed)).then_some(None)
+    });
+    let daemon = Daemon::start(config(root.path(), &plugin)).await.unwrap();
+    daemon.volume_create(volume("v1")).await.unwrap();
+    hanging.store(true, Ordering::Relaxed);
+    let error = daemon.volume_inspect("v1").await.unwrap_err();
+    assert_eq!(error.status(), 500);
+    assert_eq!(
+        error.message(),
+        "get v1: error while checking if volume \"v1\" exists in driver \"p\": Post \
+         \"http://plugin.moby.localhost/VolumeDriver.Get\": context deadline exceeded"
+    );
+    hanging.store(false, Ordering::Relaxed);
+    let error = daemon
+        .volume_create(VolumeCreate {
+            driver: "local".to_owned(),
+            ..volume("v1")
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.status(), 409, "it is still the plugin's");
+    daemon.shutdown().await;
+}
+
 #[tokio::test]
 async fn newer_engines_undo_a_start_whose_client_is_gone() {
     for (engine, running) in [(Engine::V20_10, true), (Engine::V28_5, false)] {
@@ -368,5 +401,25 @@ async fn a_policy_starts_a_container_again_until_it_is_stopped() {
     assert_eq!(ids.len(), 3);
     ids.dedup();
     assert_eq!(ids.len(), 3, "each start has an ID of its own");
+    daemon.shutdown().await;
+}
+
+/// moby's `State.Wait` always waits for the removal as well, and `SetRemoved` clears the error.
+#[tokio::test]
+async fn a_removal_ends_every_wait_without_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let plugin = Plugin::start(root.path(), "p", |path, _| {
+        (path == "/VolumeDriver.Mount").then(|| Some(r#"{"Err":"boom"}"#.to_owned()))
+    });
+    let daemon = Daemon::start(config(root.path(), &plugin)).await.unwrap();
+    for condition in [WaitCondition::NextExit, WaitCondition::Removed] {
+        daemon.container_create(sleeper("c1", "v1")).await.unwrap();
+        let end = daemon.container_wait("c1", condition).unwrap();
+        daemon.container_start("c1").await.unwrap_err();
+        let removed = daemon.container_remove("c1", RemoveOptions::default());
+        removed.await.unwrap();
+        let end = end.await;
+        assert_eq!((end.exit_code, end.error.as_str()), (128, ""));
+    }
     daemon.shutdown().await;
 }

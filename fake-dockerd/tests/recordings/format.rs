@@ -13,6 +13,9 @@ pub(crate) struct Recording {
 pub(crate) struct Command {
     pub(crate) argv: Vec<String>,
     pub(crate) exit: Option<i32>,
+    /// Seconds; nothing for one of several that ran at once.
+    #[serde(default)]
+    pub(crate) duration: f64,
     #[serde(default)]
     pub(crate) stdout: String,
     #[serde(default)]

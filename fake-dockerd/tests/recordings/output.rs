@@ -19,6 +19,12 @@ pub(crate) fn canonical(argv: &[&str], stdout: &str) -> String {
             lines.sort();
             lines.join("\n").trim().to_owned()
         }
+        // The local driver keeps its volumes in a map.
+        ["volume", "prune", ..] => {
+            let mut lines: Vec<&str> = stdout.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n")
+        }
         ["volume", "inspect", ..] => {
             let mut volumes: Vec<BTreeMap<String, Value>> =
                 serde_json::from_str(&stdout).unwrap_or_default();
@@ -43,6 +49,72 @@ pub(crate) fn canonical(argv: &[&str], stdout: &str) -> String {
             let error = state["Error"].as_str().unwrap_or_default().trim_end();
             format!("{} {} {error}", state["Status"], state["ExitCode"])
         }
+        ["inspect", name] if !name.starts_with('-') => {
+            let objects: Vec<Value> = serde_json::from_str(&stdout).unwrap_or_default();
+            json!(objects.iter().map(inspected).collect::<Vec<_>>()).to_string()
+        }
+        ["ps", ..] => table(&stdout, &["IMAGE", "COMMAND", "STATUS", "NAMES"]),
+        // Images are names here, and have no size.
+        ["system", "df"] => {
+            let rows = table(&stdout, &["TYPE", "TOTAL", "ACTIVE", "SIZE"]);
+            let rows = rows.lines().filter(|row| !row.starts_with("Images"));
+            rows.collect::<Vec<_>>().join("\n")
+        }
+        ["system", "df", "-v"] => {
+            let volumes = stdout.split("Local Volumes space usage:").nth(1);
+            let volumes = volumes.and_then(|rest| rest.split("Build cache").next());
+            volumes.unwrap_or_default().trim().to_owned()
+        }
         _ => stdout.trim().to_owned(),
     }
+}
+
+/// What of a container depends on what was asked, and not on the machine or the time.
+fn inspected(object: &Value) -> Value {
+    let (config, host, state) = (&object["Config"], &object["HostConfig"], &object["State"]);
+    json!({
+        "Name": object["Name"], "Path": object["Path"], "Args": object["Args"],
+        "Mounts": object["Mounts"], "RestartCount": object["RestartCount"],
+        "State": [
+            &state["Status"], &state["Running"], &state["Paused"], &state["Restarting"],
+            &state["Dead"], &state["ExitCode"], &state["Error"],
+        ],
+        "Config": [&config["Image"], &config["Cmd"], &config["Volumes"], &config["Labels"]],
+        "HostConfig": [
+            &host["Binds"], &host["VolumeDriver"], &host["VolumesFrom"], &host["RestartPolicy"],
+            &host["AutoRemove"], &host["NetworkMode"],
+        ],
+    })
+}
+
+/// The given columns of a table that the CLI printed, without times.
+fn table(stdout: &str, columns: &[&str]) -> String {
+    let mut lines = stdout.lines();
+    let head = lines.next().unwrap_or_default();
+    let rows = lines.map(|line| {
+        let cells = columns.iter().map(|column| {
+            let start = head.find(column).unwrap_or(line.len());
+            let cell = line.get(start..).unwrap_or_default();
+            // Cells are three spaces apart, and have no two in them.
+            let cell = cell.split("   ").next().unwrap_or_default().trim();
+            without_time(cell)
+        });
+        cells.collect::<Vec<_>>().join("|")
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// `Up 6 seconds` and `Exited (0) 2 seconds ago` without how long.
+fn without_time(status: &str) -> &str {
+    match status.split_once(") ") {
+        Some((exited, _)) if exited.starts_with("Exited (") => exited,
+        _ if status.starts_with("Up ") => "Up",
+        _ => status,
+    }
+}
+
+/// The message of an error that the Engine API answered.
+pub(crate) fn message(body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    body["message"].as_str().unwrap_or_default().to_owned()
 }

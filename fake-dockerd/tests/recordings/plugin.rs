@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::SCALE;
 use super::format::Response;
 use super::script::{Arrived, Reply, Script};
 
@@ -38,15 +37,22 @@ pub(crate) struct Plugins {
     script: Arc<Mutex<Script>>,
     places: HashMap<String, Place>,
     running: HashMap<String, JoinHandle<()>>,
+    /// How much faster than real time passes.
+    scale: f64,
     /// After how long an idle connection is closed, in seconds of the engine's time.
     idle: Arc<Mutex<Option<f64>>>,
 }
 
 impl Plugins {
-    pub(crate) fn new(script: Arc<Mutex<Script>>, places: HashMap<String, Place>) -> Self {
+    pub(crate) fn new(
+        script: Arc<Mutex<Script>>,
+        places: HashMap<String, Place>,
+        scale: f64,
+    ) -> Self {
         Self {
             script,
             places,
+            scale,
             running: HashMap::new(),
             idle: Arc::default(),
         }
@@ -71,6 +77,7 @@ impl Plugins {
             plugin: name.to_owned(),
             script: Arc::clone(&self.script),
             idle: Arc::clone(&self.idle),
+            scale: self.scale,
         };
         let task = match place {
             Place::Unix(path) => {
@@ -128,6 +135,7 @@ struct Server {
     plugin: String,
     script: Arc<Mutex<Script>>,
     idle: Arc<Mutex<Option<f64>>>,
+    scale: f64,
 }
 
 impl Server {
@@ -138,7 +146,7 @@ impl Server {
             let request = read_request(&mut stream, &mut buffer);
             let request = match idle {
                 Some(seconds) => {
-                    let limit = Duration::from_secs_f64(seconds / SCALE);
+                    let limit = Duration::from_secs_f64(seconds / self.scale);
                     tokio::time::timeout(limit, request).await.unwrap_or(None)
                 }
                 None => request.await,
@@ -149,7 +157,7 @@ impl Server {
             arrived.plugin.clone_from(&self.plugin);
             let Reply { response, delay } = self.script.lock().unwrap().answer(&arrived);
             if delay > 0.0 {
-                tokio::time::sleep(Duration::from_secs_f64(delay / SCALE)).await;
+                tokio::time::sleep(Duration::from_secs_f64(delay / self.scale)).await;
             }
             if response.closed {
                 return;

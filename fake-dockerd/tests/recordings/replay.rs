@@ -10,13 +10,14 @@ use rand::seq::SliceRandom as _;
 use fake_dockerd::runtime::{HostPaths, Images, Runtime, Simulated};
 use fake_dockerd::{Clock, Config, Daemon, Engine};
 
-use super::SCALE;
 use super::cli::{self, Outcome};
 use super::compare::{daemon_errors, without_ids};
+use super::docker::{Client, Printed, Served};
 use super::format::{Command, Recording};
+use super::known;
 use super::output;
 use super::plugin::{Plugins, stale_socket};
-use super::script::Script;
+use super::script::{Difference, Script};
 use super::setup::Setup;
 
 /// How long calls are waited for that come after a command's end, in seconds of the engine's time.
@@ -48,38 +49,65 @@ impl Images for RecordedImages {
     }
 }
 
+/// How commands reach the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As calls of the library.
+    Library,
+    /// Through the docker CLI and the Engine API.
+    Docker,
+}
+
+/// How a recording is played.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Play {
+    pub(crate) way: Way,
+    /// How much faster than real time passes.
+    pub(crate) scale: f64,
+    pub(crate) seed: u64,
+}
+
 struct Stage {
     engine: Engine,
+    way: Way,
+    clock: Clock,
+    scale: f64,
     seed: u64,
     setup: Arc<Setup>,
     script: Arc<Mutex<Script>>,
     plugins: Plugins,
     runtime: Arc<dyn Runtime>,
     daemon: Option<Daemon>,
+    served: Option<Served>,
 }
 
 /// Plays a recording; an error is the first difference.
 pub(crate) async fn replay(
     engine: Engine,
     recording: Arc<Recording>,
-    seed: u64,
-) -> Result<(), String> {
+    play: Play,
+) -> Result<(), Difference> {
+    let Play { way, scale, seed } = play;
     let setup = Arc::new(Setup::new(&recording));
     let script = Script::new(Arc::clone(&recording), Arc::clone(&setup));
     let script = Arc::new(Mutex::new(script));
-    let mut plugins = Plugins::new(Arc::clone(&script), setup.places.clone());
+    let mut plugins = Plugins::new(Arc::clone(&script), setup.places.clone(), scale);
     for name in &setup.present {
         plugins.start(name);
     }
-    let clock = Clock::scaled(SCALE);
+    let clock = Clock::scaled(scale);
     let mut stage = Stage {
         engine,
+        way,
+        clock,
+        scale,
         seed,
         setup,
         script,
         plugins,
         runtime: Arc::new(Simulated::new(clock, Arc::new(RecordedPaths))),
         daemon: None,
+        served: None,
     };
     let live_restore = |command: &Command| command.argv.iter().any(|arg| arg == "--live-restore");
     stage
@@ -95,9 +123,7 @@ pub(crate) async fn replay(
             break;
         }
     }
-    if let Some(daemon) = stage.daemon.take() {
-        daemon.crash().await;
-    }
+    stage.crash().await;
     let difference = stage.script.lock().unwrap().difference.take();
     difference.map_or(Ok(()), Err)
 }
@@ -107,21 +133,49 @@ impl Stage {
         let config = Config::new(self.setup.data_root())
             .engine(self.engine)
             .directories(self.setup.directories())
-            .clock(Clock::scaled(SCALE))
+            .clock(self.clock)
             .seed(self.seed)
             .live_restore(live_restore)
             .runtime(Arc::clone(&self.runtime))
             .images(Arc::new(RecordedImages))
             .host_paths(Arc::new(RecordedPaths));
         self.seed += 1000;
-        self.daemon = Some(Daemon::start(config).await.unwrap());
+        let daemon = Daemon::start(config).await.unwrap();
+        if self.way == Way::Docker {
+            self.served = Some(Served::start(daemon.clone(), self.setup.root()).await);
+        }
+        self.daemon = Some(daemon);
+    }
+
+    /// Ends the daemon as on SIGTERM.
+    async fn stop(&mut self) {
+        match (self.served.take(), self.daemon.take()) {
+            (Some(served), _) => served.stop().await,
+            (None, Some(daemon)) => daemon.shutdown().await,
+            (None, None) => {}
+        }
+    }
+
+    /// Ends the daemon as on SIGKILL.
+    async fn crash(&mut self) {
+        if let Some(served) = self.served.take() {
+            served.crash().await;
+        }
+        if let Some(daemon) = self.daemon.take() {
+            daemon.crash().await;
+        }
+    }
+
+    /// How long a time of the engine really takes.
+    fn real(&self, seconds: f64) -> Duration {
+        self.clock.real(Duration::from_secs_f64(seconds))
     }
 
     /// Waits for calls that come after a command's end.
     async fn settle(&self) {
         let mut waited = 0.0;
         while self.script.lock().unwrap().outstanding() > 0 && waited < GRACE {
-            tokio::time::sleep(Duration::from_secs_f64(0.1 / SCALE)).await;
+            tokio::time::sleep(self.real(0.1)).await;
             waited += 0.1;
         }
     }
@@ -133,14 +187,8 @@ impl Stage {
             ["docker", rest @ ..] => self.docker(command, rest).await,
             ["@api", ..] => self.api(command).await,
             ["@parallel", ..] => self.parallel(command).await,
-            ["@dockerd-stop", signal] => {
-                let daemon = self.daemon.take().unwrap();
-                if *signal == "KILL" {
-                    daemon.crash().await;
-                } else {
-                    daemon.shutdown().await;
-                }
-            }
+            ["@dockerd-stop", "KILL"] => self.crash().await,
+            ["@dockerd-stop", _] => self.stop().await,
             ["@dockerd-start", arguments @ ..] => {
                 self.start(arguments.contains(&"--live-restore")).await;
             }
@@ -166,7 +214,7 @@ impl Stage {
             }
             ["@sleep", seconds] => {
                 let seconds: f64 = seconds.parse().unwrap();
-                tokio::time::sleep(Duration::from_secs_f64(seconds / SCALE)).await;
+                tokio::time::sleep(self.real(seconds)).await;
             }
             // What the plugin does wrong stands in its recorded answers.
             [
@@ -193,9 +241,9 @@ impl Stage {
         // Half-way between the attempt that still failed and the one that did not.
         let script = Arc::clone(&self.script);
         let places = self.setup.places.clone();
-        let mut plugins = Plugins::new(script, places);
+        let mut plugins = Plugins::new(script, places, self.scale);
         let name = first.plugin.clone();
-        let after = Duration::from_secs_f64(first.t * 0.75 / SCALE);
+        let after = self.real(first.t * 0.75);
         let later = tokio::spawn(async move {
             tokio::time::sleep(after).await;
             plugins.start(&name);
@@ -206,11 +254,18 @@ impl Stage {
     }
 
     async fn docker(&mut self, command: &Command, argv: &[&str]) {
-        let daemon = self.daemon.clone().unwrap();
         let argv: Vec<String> = {
             let script = self.script.lock().unwrap();
-            argv.iter().map(|arg| script.played(arg)).collect()
+            let played = argv.iter().map(|arg| script.played(arg));
+            played.collect()
         };
+        if let Some(served) = &self.served {
+            let argv: Vec<String> = argv.iter().map(|arg| self.setup.played(arg)).collect();
+            let printed = served.client.run(&argv).await;
+            self.compare_printed(command, &printed);
+            return;
+        }
+        let daemon = self.daemon.clone().unwrap();
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let outcome = cli::run(&daemon, &argv).await;
         self.compare(command, &outcome);
@@ -224,26 +279,41 @@ impl Stage {
         if !self.seed.is_multiple_of(1000) {
             order.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(self.seed));
         }
-        for one in order.into_iter().map(|index| &commands[index]) {
+        for index in order {
             let daemon = self.daemon.clone().unwrap();
-            let argv = one.argv.clone();
+            let client = self.served.as_ref().map(|served| served.client.clone());
+            let argv = commands[index].argv[1..].to_vec();
             running.push(tokio::spawn(async move {
-                let argv: Vec<&str> = argv.iter().skip(1).map(String::as_str).collect();
-                cli::run(&daemon, &argv).await
+                (index, one_of_many(&daemon, client, &argv).await)
             }));
             // The recorded ones were not begun in the same instant either.
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         for task in running {
-            task.await.unwrap();
+            let (index, printed) = task.await.unwrap();
+            let command = &commands[index];
+            // What the others read or remove depends on who comes first.
+            if let Some(printed) = printed.filter(|_| command.argv[1..3] == ["volume", "create"]) {
+                self.compare_printed(command, &printed);
+            }
         }
     }
 
     async fn api(&mut self, command: &Command) {
-        let daemon = self.daemon.clone().unwrap();
-        let (status, message) = cli::api(&daemon, &command.argv[1..]).await;
-        let recorded: serde_json::Value = serde_json::from_str(&command.stdout).unwrap_or_default();
-        let expected = recorded["message"].as_str().unwrap_or_default();
+        let (status, message) = match &self.served {
+            Some(served) => {
+                let [_, method, path, body] = command.argv.as_slice() else {
+                    panic!("unknown request {:?}", command.argv);
+                };
+                let (status, body) = served.client.request(method, path, body).await;
+                (status, output::message(&body))
+            }
+            None => {
+                let daemon = self.daemon.clone().unwrap();
+                cli::api(&daemon, &command.argv[1..]).await
+            }
+        };
+        let expected = output::message(&command.stdout);
         let message = self.setup.recorded(&message);
         let same_status = command
             .http_status
@@ -260,6 +330,46 @@ impl Stage {
         self.script.lock().unwrap().fail(text);
     }
 
+    /// Compares what the docker CLI came to.
+    fn compare_printed(&self, command: &Command, printed: &Printed) {
+        let argv: Vec<&str> = command.argv.iter().skip(1).map(String::as_str).collect();
+        if known::not_served(&argv).is_some() {
+            return;
+        }
+        let from_daemon = |text: &str| {
+            let lines = text.lines().filter(|line| {
+                known::not_run(&argv).is_none()
+                    || line.contains("docker:")
+                    || line.contains("daemon")
+            });
+            without_ids(&lines.collect::<Vec<_>>().join("\n"))
+        };
+        let stderr = from_daemon(&self.setup.recorded(&printed.stderr));
+        let expected = from_daemon(&command.stderr);
+        if stderr != expected {
+            self.fail(format!("said {stderr:?} instead of {expected:?}"));
+        }
+        // A process that failed by itself has an exit status of its own.
+        let by_itself =
+            known::not_run(&argv).is_some() && command.exit.is_some_and(|exit| exit < 125);
+        if printed.exit != command.exit && !by_itself {
+            let (ours, theirs) = (printed.exit, command.exit);
+            self.fail(format!("exit status {ours:?} instead of {theirs:?}"));
+        }
+        if known::not_run(&argv).is_none() {
+            self.compare_stdout(&argv, &printed.stdout, &command.stdout);
+        }
+    }
+
+    fn compare_stdout(&self, argv: &[&str], stdout: &str, expected: &str) {
+        let ours = output::canonical(argv, &self.setup.recorded(stdout));
+        let theirs = output::canonical(argv, expected);
+        if ours != theirs {
+            self.fail(format!("printed {ours} instead of {theirs}"));
+        }
+    }
+
+    /// Compares what the library answered, as far as the CLI would have shown it.
     fn compare(&self, command: &Command, outcome: &Outcome) {
         let first_line = |message: &String| {
             let message = self.setup.recorded(message);
@@ -279,11 +389,17 @@ impl Stage {
         }
         if let Some(stdout) = &outcome.stdout {
             let argv: Vec<&str> = command.argv.iter().skip(1).map(String::as_str).collect();
-            let ours = output::canonical(&argv, &self.setup.recorded(stdout));
-            let theirs = output::canonical(&argv, &command.stdout);
-            if ours != theirs {
-                self.fail(format!("printed {ours} instead of {theirs}"));
-            }
+            self.compare_stdout(&argv, stdout, &command.stdout);
         }
     }
+}
+
+/// Runs one of several commands that run at once.
+async fn one_of_many(daemon: &Daemon, client: Option<Client>, argv: &[String]) -> Option<Printed> {
+    if let Some(client) = client {
+        return Some(client.run(argv).await);
+    }
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    cli::run(daemon, &argv).await;
+    None
 }

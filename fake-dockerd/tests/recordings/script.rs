@@ -33,6 +33,14 @@ struct Expected {
     used: bool,
 }
 
+/// Where a replay is not as it was recorded, and how.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    /// The number of the command.
+    pub(crate) step: usize,
+    pub(crate) text: String,
+}
+
 /// The recorded calls, which are used up by those that arrive.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -43,7 +51,7 @@ pub(crate) struct Script {
     ids: Ids,
     /// Which calls arrived, in order.
     arrived: Vec<usize>,
-    pub(crate) difference: Option<String>,
+    pub(crate) difference: Option<Difference>,
 }
 
 impl Script {
@@ -103,8 +111,10 @@ impl Script {
     pub(crate) fn fail(&mut self, text: String) {
         let step = self.recording.commands[self.current].argv.join(" ");
         let step: String = step.chars().take(120).collect();
-        self.difference
-            .get_or_insert(format!("at `{step}`: {text}"));
+        self.difference.get_or_insert(Difference {
+            step: self.current,
+            text: format!("at `{step}`: {text}"),
+        });
     }
 
     /// Finds the recorded call that this is. What an engine does in the background may come
@@ -134,7 +144,8 @@ impl Script {
                 hang: true,
                 ..Response::default()
             });
-            response.body = self.ids.played(&response.body);
+            let body = self.setup.played(&self.ids.played(&response.body));
+            response.body = self.setup.with_mountpoint(body);
             let delay = call
                 .fault
                 .as_ref()

@@ -13,11 +13,15 @@ use super::format::Recording;
 use super::plugin::{Place, TlsAcceptorDebug};
 
 /// The recorded directories and what stands for them below the scenario's own.
-const DIRECTORIES: [(&str, &str); 4] = [
+const DIRECTORIES: [(&str, &str); 6] = [
     ("/run/docker/plugins", "r"),
     ("/etc/docker/plugins", "e"),
     ("/usr/lib/docker/plugins", "l"),
     ("/sock", "s"),
+    // What `docker cp` copies from and to.
+    ("/files", "f"),
+    // The plugins' mountpoints.
+    ("/var/lib/recvol", "m"),
 ];
 
 /// Scenarios in which the plugin listens somewhere else than in a socket of its name, and no file
@@ -61,6 +65,7 @@ impl Setup {
         for (_, short) in DIRECTORIES {
             std::fs::create_dir(root.path().join(short)).unwrap();
         }
+        std::fs::write(root.path().join("f/in1"), "in1\n").unwrap();
         let mut setup = Self {
             root,
             places: HashMap::new(),
@@ -138,6 +143,10 @@ impl Setup {
         )
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(crate) fn data_root(&self) -> PathBuf {
         self.root.path().join("d")
     }
@@ -177,6 +186,16 @@ impl Setup {
             text = text.replace(directory, &ours.to_string_lossy());
         }
         text
+    }
+
+    /// Makes the directory that a plugin answers, which is there when it says so.
+    pub(crate) fn with_mountpoint(&self, body: String) -> String {
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let mountpoint = answer["Mountpoint"].as_str().unwrap_or_default();
+        if Path::new(mountpoint).starts_with(self.root.path()) {
+            std::fs::create_dir_all(mountpoint).unwrap();
+        }
+        body
     }
 
     /// A text of the replay as it would have been recorded.

@@ -22,12 +22,24 @@ fn inspected(api: &Api, info: &ContainerInfo, execs: &[String]) -> Value {
     let asked = &info.asked;
     let mut config = asked.api.clone();
     // What was asked for comes in one object, and is shown in two.
-    let host_config = config
+    let mut host_config = config
         .as_object_mut()
         .and_then(|config| config.remove("HostConfig"))
         .unwrap_or_else(|| json!({}));
     if let Some(config) = config.as_object_mut() {
         config.remove("NetworkingConfig");
+        if config.get("Volumes") == Some(&json!({})) {
+            // What is empty is left out when a container's configuration is read from disk.
+            config.insert("Volumes".to_owned(), Value::Null);
+        }
+    }
+    if let Some(host_config) = host_config.as_object_mut()
+        && matches!(asked.network.as_str(), "" | "default")
+    {
+        host_config.insert(
+            "NetworkMode".to_owned(),
+            json!(api.daemon.engine().profile().default_network),
+        );
     }
     let (path, args) = match asked.command.split_first() {
         Some((path, args)) => (path.as_str(), args),
