@@ -21,60 +21,64 @@ fn names(tar: &[u8]) -> Vec<String> {
 
 pub(crate) fn copied_in_and_out() {
     let engine = Engine::start();
-    let volume = ["-v", "v:/data", "--volume-driver", "mine"];
-    engine.stdout(&[&["create", "--name", "c"], &volume[..], &["busybox"]].concat());
+    let volume = ["-v", "vol:/data", "--volume-driver", "mine"];
+    engine.stdout(&[&["create", "--name", "c1"], &volume[..], &["busybox"]].concat());
     engine.plugin.take();
     fs::write(engine.path("file"), "content").unwrap();
 
     // Outside of its volumes a container has files of its own.
-    engine.stdout(&["cp", &text(&engine.path("file")), "c:/tmp/x"]);
-    let out = engine.docker(&["cp", "c:/tmp/x", "-"]).stdout;
+    engine.stdout(&["cp", &text(&engine.path("file")), "c1:/tmp/x"]);
+    let out = engine.docker(&["cp", "c1:/tmp/x", "-"]).stdout;
     assert_eq!(names(&out), ["x"]);
-    engine.stdout(&["cp", "c:/tmp/x", &text(&engine.path("back"))]);
+    engine.stdout(&["cp", "c1:/tmp/x", &text(&engine.path("back"))]);
     assert_eq!(fs::read_to_string(engine.path("back")).unwrap(), "content");
-    assert!(names(&engine.docker(&["cp", "c:/", "-"]).stdout).contains(&"/tmp/x".to_owned()));
+    assert!(names(&engine.docker(&["cp", "c1:/", "-"]).stdout).contains(&"/tmp/x".to_owned()));
 
     // Each copy holds every volume, wherever it goes.
     let calls = engine.plugin.take();
     let count = |call: &str| calls.iter().filter(|name| name.starts_with(call)).count();
-    assert!(count("Mount v") > 0 && count("Mount v") == count("Unmount v"));
+    assert!(count("Mount vol") > 0 && count("Mount vol") == count("Unmount vol"));
 
     // What is below `DIRECTORY/.` and not the directory.
-    engine.stdout(&["cp", &text(&engine.path("file")), "c:/data/"]);
-    fs::create_dir(engine.volume("v").join("inner")).unwrap();
-    symlink("inner", engine.volume("v").join("link")).unwrap();
-    let out = engine.docker(&["cp", "c:/data/.", "-"]).stdout;
+    engine.stdout(&["cp", &text(&engine.path("file")), "c1:/data/"]);
+    fs::create_dir(engine.volume("vol").join("inner")).unwrap();
+    symlink("inner", engine.volume("vol").join("link")).unwrap();
+    let out = engine.docker(&["cp", "c1:/data/.", "-"]).stdout;
     assert_eq!(names(&out), ["./", "./file", "./inner/", "./link"]);
-    engine.stdout(&["cp", "c:/data/.", &text(&engine.path("out"))]);
+    engine.stdout(&["cp", "c1:/data/.", &text(&engine.path("out"))]);
     assert_eq!(
         fs::read_to_string(engine.path("out/file")).unwrap(),
         "content"
     );
     assert!(engine.path("out/link").is_symlink());
 
-    let missing = engine.refused(&["cp", "c:/data/none", "-"]);
+    let missing = engine.refused(&["cp", "c1:/data/none", "-"]);
     assert!(
-        missing.contains("Could not find the file /data/none in container c"),
+        missing.contains("Could not find the file /data/none in container c1"),
         "{missing}"
     );
     fs::create_dir(engine.path("inner")).unwrap();
-    let refused = engine.refused(&["cp", &text(&engine.path("inner")), "c:/data/file"]);
+    let refused = engine.refused(&["cp", &text(&engine.path("inner")), "c1:/data/file"]);
     assert!(refused.contains("cannot copy directory"), "{refused}");
 }
 
 pub(crate) fn within_bounds() {
     let engine = Engine::start();
-    let volume = ["-v", "v:/data", "--volume-driver", "mine"];
-    engine.stdout(&[&["create", "--name", "c"], &volume[..], &["busybox"]].concat());
+    let volume = ["-v", "vol:/data", "--volume-driver", "mine"];
+    engine.stdout(&[&["create", "--name", "c1"], &volume[..], &["busybox"]].concat());
     fs::write(engine.path("secret"), "secret").unwrap();
-    fs::create_dir_all(engine.volume("v")).unwrap();
+    fs::create_dir_all(engine.volume("vol")).unwrap();
     let outside = text(engine.path("secret").parent().unwrap());
-    symlink(&outside, engine.volume("v").join("absolute")).unwrap();
-    symlink("../../../../../../..", engine.volume("v").join("relative")).unwrap();
+    symlink(&outside, engine.volume("vol").join("absolute")).unwrap();
+    symlink(
+        "../../../../../../..",
+        engine.volume("vol").join("relative"),
+    )
+    .unwrap();
     for path in [
-        "c:/data/absolute/secret".to_owned(),
-        format!("c:/data/relative{outside}/secret"),
-        format!("c:/data/../../..{outside}/secret"),
+        "c1:/data/absolute/secret".to_owned(),
+        format!("c1:/data/relative{outside}/secret"),
+        format!("c1:/data/../../..{outside}/secret"),
     ] {
         let refused = engine.refused(&["cp", &path, "-"]);
         assert!(
@@ -89,7 +93,7 @@ pub(crate) fn within_bounds() {
     tar.append_data(&mut header, "absolute/written", b"bad".as_slice())
         .unwrap();
     let mut copy = Command::new("docker")
-        .args(["-H", &engine.host(), "cp", "-", "c:/data"])
+        .args(["-H", &engine.host(), "cp", "-", "c1:/data"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -160,15 +164,15 @@ pub(crate) fn imported() {
     assert!(!engine.volume("bare").join("file").exists());
 
     // VOLUME makes an anonymous one.
-    engine.stdout(&["create", "--name", "c", "own:1"]);
+    engine.stdout(&["create", "--name", "c1", "own:1"]);
     let mounts = engine.stdout(&[
         "inspect",
         "-f",
         "{{range .Mounts}}{{.Destination}}{{end}}",
-        "c",
+        "c1",
     ]);
     assert_eq!(mounts, "/data\n");
-    engine.stdout(&["cp", "c:/etc/os-release", &text(&engine.path("back"))]);
+    engine.stdout(&["cp", "c1:/etc/os-release", &text(&engine.path("back"))]);
     assert_eq!(fs::read_to_string(engine.path("back")).unwrap(), "image");
 
     let refused = engine.refused(&["rmi", "own:1"]);
@@ -176,7 +180,7 @@ pub(crate) fn imported() {
         refused.contains("is using its referenced image"),
         "{refused}"
     );
-    engine.stdout(&["rm", "-v", "c"]);
+    engine.stdout(&["rm", "-v", "c1"]);
     engine.stdout(&["tag", "own:1", "own:2"]);
     engine.stdout(&["rmi", "own:1"]);
     engine.stdout(&["rmi", "own:2"]);

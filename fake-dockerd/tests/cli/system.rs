@@ -16,22 +16,22 @@ pub(crate) fn networks() {
         "run",
         "-d",
         "--name",
-        "c",
+        "c1",
         "--network",
         "own",
         "busybox",
         "top",
     ]);
     let on = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
-    assert_eq!(engine.stdout(&["inspect", "-f", on, "c"]), "own \n");
+    assert_eq!(engine.stdout(&["inspect", "-f", on, "c1"]), "own \n");
     let used = engine.refused(&["network", "rm", "own"]);
     assert!(
-        used.contains("network own has active endpoints (name:\"c\" id:"),
+        used.contains("network own has active endpoints (name:\"c1\" id:"),
         "{used}"
     );
-    engine.stdout(&["network", "connect", "bridge", "c"]);
-    assert_eq!(engine.stdout(&["inspect", "-f", on, "c"]), "bridge own \n");
-    engine.stdout(&["network", "disconnect", "own", "c"]);
+    engine.stdout(&["network", "connect", "bridge", "c1"]);
+    assert_eq!(engine.stdout(&["inspect", "-f", on, "c1"]), "bridge own \n");
+    engine.stdout(&["network", "disconnect", "own", "c1"]);
     assert_eq!(engine.stdout(&["network", "rm", id.trim()]), id);
     let missing = engine.refused(&["network", "inspect", "own"]);
     assert!(missing.contains("network own not found"), "{missing}");
@@ -47,9 +47,9 @@ pub(crate) fn networks() {
 
 pub(crate) fn events() {
     let engine = Engine::start();
-    engine.stdout(&["volume", "create", "-d", "mine", "v"]);
-    let volume = ["-v", "v:/data", "--volume-driver", "mine"];
-    let run = ["run", "--name", "c", "--label", "a=b"];
+    engine.stdout(&["volume", "create", "-d", "mine", "vol"]);
+    let volume = ["-v", "vol:/data", "--volume-driver", "mine"];
+    let run = ["run", "--name", "c1", "--label", "a=b"];
     engine.stdout(&[&run[..], &volume, &["busybox", "true"]].concat());
     let told = |filters: &[&str]| {
         let mut arguments = vec!["events", "--since", "0", "--until", "0s"];
@@ -60,16 +60,16 @@ pub(crate) fn events() {
         engine.stdout(&arguments)
     };
     assert_eq!(
-        told(&["volume=v"]),
+        told(&["volume=vol"]),
         "volume create\nvolume mount\nvolume unmount\n"
     );
-    let all = told(&["container=c", "type=container"]);
+    let all = told(&["container=c1", "type=container"]);
     for action in ["create", "start", "die"] {
         assert!(all.contains(&format!("container {action}\n")), "{all}");
     }
     assert_eq!(told(&["label=a=b"]), all);
     assert_eq!(told(&["label=a=c"]), "");
-    assert_eq!(told(&["event=die", "container=c"]), "container die\n");
+    assert_eq!(told(&["event=die", "container=c1"]), "container die\n");
 }
 
 pub(crate) fn filters() {
@@ -77,7 +77,7 @@ pub(crate) fn filters() {
     engine.stdout(&["run", "--name", "ok", "--label", "a=b", "busybox", "true"]);
     let failed = engine.docker(&["run", "--name", "failed", "busybox", "false"]);
     assert_eq!(failed.status.code(), Some(1));
-    engine.stdout(&["create", "--name", "new", "-v", "v:/data", "other"]);
+    engine.stdout(&["create", "--name", "new", "-v", "vol:/data", "other"]);
     let picked = |filter: &str| {
         let format = ["--format", "{{.Names}}"];
         let names = engine.stdout(&[&["ps", "-a", "--filter", filter], &format[..]].concat());
@@ -119,8 +119,8 @@ pub(crate) fn absent() {
     );
     let nothing = engine.refused(&["inspect", "nothing"]);
     assert!(nothing.contains("o such object: nothing"), "{nothing}");
-    engine.stdout(&["create", "--name", "c", "busybox"]);
-    let link = engine.refused(&["rm", "--link", "c"]);
+    engine.stdout(&["create", "--name", "c1", "busybox"]);
+    let link = engine.refused(&["rm", "--link", "c1"]);
     assert!(
         link.contains("Conflict, cannot remove the default link name"),
         "{link}"

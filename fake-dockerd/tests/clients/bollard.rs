@@ -68,11 +68,11 @@ async fn drive(engine: &Engine) {
         }),
         ..ContainerCreateBody::default()
     };
-    let named = CreateContainerOptionsBuilder::default().name("c").build();
+    let named = CreateContainerOptionsBuilder::default().name("c1").build();
     docker.create_container(Some(named), config).await.unwrap();
     let start = None::<StartContainerOptions>;
-    docker.start_container("c", start).await.unwrap();
-    let mut end = std::pin::pin!(docker.wait_container("c", None::<WaitContainerOptions>));
+    docker.start_container("c1", start).await.unwrap();
+    let mut end = std::pin::pin!(docker.wait_container("c1", None::<WaitContainerOptions>));
     match end.next().await.unwrap() {
         Err(Error::DockerContainerWaitError { code, .. }) => assert_eq!(code, 1),
         other => panic!("{other:?}"),
@@ -82,7 +82,7 @@ async fn drive(engine: &Engine) {
     let path = DownloadFromContainerOptionsBuilder::default();
     let path = path.path("/data/file").build();
     let chunks: Vec<_> = docker
-        .download_from_container("c", Some(path))
+        .download_from_container("c1", Some(path))
         .collect()
         .await;
     let tar: Vec<u8> = chunks.into_iter().flat_map(Result::unwrap).collect();
@@ -100,7 +100,7 @@ async fn drive(engine: &Engine) {
         other => panic!("{other:?}"),
     }
     let remove = None::<RemoveContainerOptions>;
-    docker.remove_container("c", remove).await.unwrap();
+    docker.remove_container("c1", remove).await.unwrap();
     let listed = docker.list_volumes(None::<ListVolumesOptions>).await;
     assert!(listed.unwrap().warnings.unwrap_or_default().is_empty());
     docker

@@ -33,13 +33,17 @@ fn inspected(api: &Api, info: &ContainerInfo, execs: &[String]) -> Value {
             config.insert("Volumes".to_owned(), Value::Null);
         }
     }
-    if let Some(host_config) = host_config.as_object_mut()
-        && matches!(asked.network.as_str(), "" | "default")
-    {
-        host_config.insert(
-            "NetworkMode".to_owned(),
-            json!(api.daemon.engine().profile().default_network),
-        );
+    if let Some(host_config) = host_config.as_object_mut() {
+        if matches!(asked.network.as_str(), "" | "default") {
+            let default = api.daemon.engine().profile().default_network;
+            host_config.insert("NetworkMode".to_owned(), json!(default));
+        }
+        let log = host_config.get("LogConfig").and_then(|log| log.get("Type"));
+        if log.and_then(Value::as_str).unwrap_or_default().is_empty() {
+            // docker-py looks there before it reads a log.
+            let default = json!({ "Type": "json-file", "Config": {} });
+            host_config.insert("LogConfig".to_owned(), default);
+        }
     }
     let (path, args) = match asked.command.split_first() {
         Some((path, args)) => (path.as_str(), args),
