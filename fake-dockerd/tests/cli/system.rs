@@ -117,8 +117,6 @@ pub(crate) fn absent() {
         swarm.contains("This node is not a swarm manager"),
         "{swarm}"
     );
-    let nothing = engine.refused(&["inspect", "nothing"]);
-    assert!(nothing.contains("o such object: nothing"), "{nothing}");
     engine.stdout(&["create", "--name", "c1", "busybox"]);
     let link = engine.refused(&["rm", "--link", "c1"]);
     assert!(

@@ -59,8 +59,9 @@ fn compose() -> Option<Vec<&'static str>> {
     [vec!["docker", "compose"], vec!["docker-compose"]]
         .into_iter()
         .find(|words| {
-            let version = Command::new(words[0]).args(&words[1..]).arg("version");
-            version.output().is_ok_and(|run| run.status.success())
+            let mut compose = Command::new(words[0]);
+            let version = compose.args(&words[1..]).arg("version").output();
+            version.is_ok_and(|run| run.status.success())
         })
 }
 
