@@ -13,10 +13,12 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
+use volplug_conformance::catalogue::{Section, sections};
 use volplug_fixtures::faults::{FAULTS, Fault};
 
 /// What became of a fault, for the table at the end.
@@ -24,6 +26,7 @@ struct Seen {
     fault: &'static str,
     caught: bool,
     cases: Vec<String>,
+    took: Duration,
 }
 
 fn main() -> ExitCode {
@@ -33,24 +36,83 @@ fn main() -> ExitCode {
         return volplug_fixtures::faulty::main(program.chain(words));
     }
     let mut arguments = Arguments::from_args();
-    // Each run has a process for the runner and one for the plugin.
-    arguments.test_threads = arguments.test_threads.or(Some(2));
+    // Those that mostly wait are all begun at once; of the others a few for each processor, since
+    // they wait now and then.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let busy = arguments.test_threads.unwrap_or(3 * processors);
+    arguments.test_threads = Some(busy + LONG.len());
+    let turns = Arc::new(Turns::new(busy));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut trials = vec![Trial::test("no_fault_no_finding", without_fault)];
-    for fault in FAULTS {
+    let (first, then): (Vec<&Fault>, Vec<&Fault>) =
+        FAULTS.iter().partition(|fault| LONG.contains(&fault.name));
+    for fault in first.into_iter().chain(then) {
         let seen = Arc::clone(&seen);
         let unseen = NOT_YET.iter().find(|(name, _)| *name == fault.name);
         let name = unseen.map_or_else(
             || fault.name.to_owned(),
             |(name, why)| format!("{name} (skipped: {why})"),
         );
-        let trial = Trial::test(name, move || with_fault(fault, &seen));
+        let turns = (!LONG.contains(&fault.name)).then(|| Arc::clone(&turns));
+        let trial = Trial::test(name, move || {
+            let _turn = turns.as_ref().map(|turns| turns.take());
+            with_fault(fault, &seen)
+        });
         trials.push(trial.with_ignored_flag(unseen.is_some()));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     table(&seen.lock().unwrap());
     conclusion.exit_code()
 }
+
+/// How many runs may be busy at once.
+struct Turns {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// The right to be busy, until it is dropped.
+struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    fn new(free: usize) -> Self {
+        Self {
+            free: Mutex::new(free),
+            freed: Condvar::new(),
+        }
+    }
+
+    fn take(&self) -> Turn<'_> {
+        let free = self.free.lock().unwrap();
+        *self.freed.wait_while(free, |free| *free == 0).unwrap() -= 1;
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap() += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// Faults that take up to two minutes, nearly all of it waiting. They are begun first, beside all
+/// others, so that nobody waits for them in the end.
+const LONG: &[&str] = &[
+    "get.fast",
+    "act.prompt",
+    "mount.fail-clean:lock",
+    "disc.early",
+    "conc.other-volumes:global-lock",
+    "conc.other-volumes:list",
+    "mount.late-client",
+    "get.during-mount",
+    "restart.graceful:cuts-calls",
+    "restart.graceful:slow",
+    "unmount.last",
+    "http.stalled-head",
+    "http.idle",
+];
 
 /// What some faults need to show: flags of the plugin, and flags of the run.
 const SPECIAL: &[(&str, &str, &[&str])] = &[
@@ -113,6 +175,10 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
         &["--plugin", "faulty"],
     ),
 ];
+
+/// Faults that are judged section by section, all at once: nearly every case waits for seconds, and one
+/// after the other that would be seven minutes. It is the same cases as in one run.
+const BY_SECTION: &[&str] = &["get.fast"];
 
 /// Faults that leave no plugin to judge: that the run says so, with status 2, is the finding.
 const NO_PLUGIN: &[&str] = &[
@@ -196,6 +262,24 @@ fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
     (output.status.code().unwrap_or(-1), json, told)
 }
 
+/// What [`judge`] comes to over all sections: the worst exit status, all findings, all that was told.
+fn judge_by_section(fault: &str) -> (i32, Vec<Finding>, String) {
+    let runs: Vec<_> = std::thread::scope(|scope| {
+        let run = |section: &'static Section| {
+            scope.spawn(move || judge(Some(fault), &["--only", section.name]))
+        };
+        let started: Vec<_> = sections().map(run).collect();
+        let ended = started.into_iter().map(|run| run.join().unwrap());
+        ended.collect()
+    });
+    let status = runs.iter().map(|(status, ..)| *status).max().unwrap();
+    let told = runs.iter().map(|(_, _, told)| told.as_str()).collect();
+    let found = runs
+        .iter()
+        .flat_map(|(_, report, _)| findings(report.as_ref()));
+    (status, found.collect(), told)
+}
+
 fn without_fault() -> Result<(), Failed> {
     let (status, report, told) = judge(None, &["--strict"]);
     let findings = findings(report.as_ref());
@@ -225,8 +309,13 @@ fn with_fault(fault: &'static Fault, seen: &Mutex<Vec<Seen>>) -> Result<(), Fail
 
 /// One run against the plugin with a fault.
 fn once(fault: &'static Fault) -> (Seen, Result<(), Failed>) {
-    let (status, report, told) = judge(Some(fault.name), &[]);
-    let findings = findings(report.as_ref());
+    let begun = Instant::now();
+    let (status, findings, told) = if BY_SECTION.contains(&fault.name) {
+        judge_by_section(fault.name)
+    } else {
+        let (status, report, told) = judge(Some(fault.name), &[]);
+        (status, findings(report.as_ref()), told)
+    };
     let missed: Vec<_> = fault
         .breaks
         .iter()
@@ -239,6 +328,7 @@ fn once(fault: &'static Fault) -> (Seen, Result<(), Failed>) {
         fault: fault.name,
         caught,
         cases,
+        took: begun.elapsed(),
     };
     if refused {
         return (seen, Ok(()));
@@ -332,19 +422,21 @@ fn table(seen: &[Seen]) {
         .map(|seen| seen.fault.len())
         .max()
         .unwrap_or_default();
-    println!("{:width$}  caught by", "fault");
+    println!("{:width$}  seconds  caught by", "fault");
     for Seen {
         fault,
         caught,
         cases,
+        took,
     } in seen
     {
+        let took = took.as_secs_f32();
         let by = if *caught {
             cases.join(" ")
         } else {
             format!("NOT CAUGHT (but {})", cases.join(" "))
         };
-        println!("{fault:width$}  {by}");
+        println!("{fault:width$}  {took:7.1}  {by}");
     }
     let caught = seen.iter().filter(|seen| seen.caught).count();
     println!("detection rate: {caught} of {} faults\n", seen.len());

@@ -11,6 +11,8 @@ use crate::containers::{
 use crate::core::Core;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
+use crate::files::tree;
+use crate::networks::Network;
 use crate::runtime::{About, ExecSpec, Process};
 use crate::volumes::{PruneFilters, PruneReport, Volume, VolumeCreate, VolumeFilters, VolumeList};
 
@@ -217,20 +219,40 @@ impl Daemon {
     /// # Errors
     /// Docker's text and status.
     pub async fn container_prune(&self) -> Result<Vec<String>> {
+        let pruned = self.container_prune_if(|_| true).await;
+        pruned.map(|(removed, _)| removed)
+    }
+
+    /// `docker container prune` of those that `wanted` picks; what was removed, and the bytes of
+    /// its files.
+    pub(crate) async fn container_prune_if(
+        &self,
+        wanted: impl Fn(&ContainerInfo) -> bool + Send + 'static,
+    ) -> Result<(Vec<String>, u64)> {
         let core = Arc::clone(&self.core);
         self.run(async move {
-            let mut removed = Vec::new();
+            let Ok(_alone) = core.containers.pruning.try_lock() else {
+                return Err(Error::conflict("a prune operation is already running"));
+            };
+            let (mut removed, mut bytes) = (Vec::new(), 0);
             for container in core.containers.all() {
-                if container.state().running {
+                if container.state().running || !wanted(&container.summary()) {
                     continue;
                 }
+                let size = tree::size(&core.rootfs(&container.id));
                 let options = RemoveOptions::default();
                 match core.remove(&container, &container.id, options).await {
-                    Ok(()) => removed.push(container.id.clone()),
+                    Ok(()) => {
+                        removed.push(container.id.clone());
+                        bytes += size;
+                    }
                     Err(error) => tracing::warn!("failed to prune container: {error}"),
                 }
             }
-            Ok(removed)
+            let reclaimed = bytes.to_string();
+            core.events
+                .container("", "prune", [("reclaimed", reclaimed.as_str())]);
+            Ok((removed, bytes))
         })
         .await
     }
@@ -343,17 +365,25 @@ impl Daemon {
     }
 
     /// Makes a network known, which a container needs to be started on it.
-    pub fn network_add(&self, name: &str) {
-        let networks = self.core.networks.lock();
-        let mut networks = networks.unwrap_or_else(std::sync::PoisonError::into_inner);
-        networks.insert(name.to_owned());
+    ///
+    /// # Errors
+    /// Docker's text and status: there is one of that name.
+    pub fn network_add(&self, name: &str) -> Result<()> {
+        self.core.networks.create(Network {
+            name: name.to_owned(),
+            id: self.core.random.id(),
+            created: jiff::Timestamp::now(),
+            ..Network::default()
+        })
     }
 
-    /// Makes a network unknown again.
-    pub fn network_remove(&self, name: &str) {
-        let networks = self.core.networks.lock();
-        let mut networks = networks.unwrap_or_else(std::sync::PoisonError::into_inner);
-        networks.remove(name);
+    /// Makes a network unknown again, whoever is on it.
+    ///
+    /// # Errors
+    /// Docker's text and status: there is none, or every engine has it.
+    pub fn network_remove(&self, name: &str) -> Result<()> {
+        let networks = &self.core.networks;
+        networks.remove(&networks.find(name)?, &[], false)
     }
 
     fn with(&self, name: &str) -> (Arc<Core>, String) {

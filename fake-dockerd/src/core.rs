@@ -1,22 +1,20 @@
 //! What the parts of a daemon share.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::containers::container::{Container, Containers};
 use crate::containers::log::ContainerLog;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::Events;
+use crate::images::ImageStore;
+use crate::networks::Networks;
 use crate::plugin::client::Context;
 use crate::profile::Profile;
 use crate::random::Randomness;
-use crate::runtime::{HostPaths, Images, Runtime};
+use crate::runtime::{HostPaths, Runtime};
 use crate::volumes::store::VolumeStore;
-
-/// Networks that every engine has.
-const NETWORKS: [&str; 5] = ["", "default", "bridge", "host", "none"];
 
 /// A daemon's insides.
 #[derive(Debug)]
@@ -27,13 +25,12 @@ pub(crate) struct Core {
     pub(crate) volumes: Arc<VolumeStore>,
     pub(crate) containers: Containers,
     pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) images: Arc<dyn Images>,
+    pub(crate) images: Arc<ImageStore>,
     pub(crate) host: Arc<dyn HostPaths>,
     pub(crate) live_restore: bool,
     pub(crate) root: PathBuf,
     pub(crate) shutting_down: AtomicBool,
-    /// Networks beside those that every engine has.
-    pub(crate) networks: Mutex<BTreeSet<String>>,
+    pub(crate) networks: Networks,
 }
 
 impl Core {
@@ -48,8 +45,8 @@ impl Core {
     }
 
     /// The directory of what a container writes outside of its volumes.
-    pub(crate) fn rootfs(&self, container: &Container) -> PathBuf {
-        self.root.join("rootfs").join(&container.id)
+    pub(crate) fn rootfs(&self, container: &str) -> PathBuf {
+        self.root.join("rootfs").join(container)
     }
 
     /// The directory of what the engine keeps for a container.
@@ -65,12 +62,10 @@ impl Core {
 
     /// Whether a container can be on `network`.
     pub(crate) fn check_network(&self, network: &str) -> Result<()> {
-        let networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = network.starts_with("container:");
-        if shared || NETWORKS.contains(&network) || networks.contains(network) {
+        if network.starts_with("container:") || ["", "default"].contains(&network) {
             return Ok(());
         }
-        Err(Error::not_found(format!("network {network} not found")))
+        self.networks.find(network).map(drop)
     }
 
     /// Tells what happened to a container.
@@ -81,8 +76,10 @@ impl Core {
         attribute: Option<(&str, &str)>,
     ) {
         let name = container.name();
+        let labels = container.asked.labels.iter();
+        let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
         let own = [("name", name.as_str()), ("image", &container.asked.image)];
-        let attributes = own.into_iter().chain(attribute);
+        let attributes = labels.chain(own).chain(attribute);
         self.events.container(&container.id, action, attributes);
     }
 }

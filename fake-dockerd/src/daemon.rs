@@ -1,10 +1,10 @@
 //! The daemon: started, asked, shut down, crashed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio::sync::{broadcast, mpsc};
 
@@ -14,6 +14,8 @@ use crate::core::Core;
 use crate::discovery::{Directories, PluginAddress};
 use crate::error::{Error, Result};
 use crate::events::{Event, Events};
+use crate::images::ImageStore;
+use crate::networks::Networks;
 use crate::plugin::client::Context;
 use crate::plugin::registry::Registry;
 use crate::profile::Engine;
@@ -200,12 +202,12 @@ impl Daemon {
             volumes,
             containers: Containers::open(&config.data_root)?,
             runtime,
-            images: config.images,
+            images: Arc::new(ImageStore::open(&config.data_root, config.images)?),
             host: config.host,
             live_restore: config.live_restore,
-            root: config.data_root,
             shutting_down: AtomicBool::new(false),
-            networks: Mutex::new(BTreeSet::new()),
+            networks: Networks::open(&config.data_root)?,
+            root: config.data_root,
         });
         core.restore_containers().await?;
         Ok(Self {

@@ -14,6 +14,8 @@ pub enum ErrorKind {
     NotFound,
     /// 404: a volume does not exist. Told apart because the engine itself often passes over it.
     NoSuchVolume,
+    /// 403: nobody may.
+    Forbidden,
     /// 409: the state does not allow it.
     Conflict,
     /// 409: a volume is in use. Told apart because removing a container passes over it.
@@ -23,6 +25,10 @@ pub enum ErrorKind {
     /// 500, about a plugin that cannot be reached: Go's `net.Error`, which the volume store treats
     /// unlike an answer that says "no".
     Unreachable,
+    /// 501: this engine does not do it, though dockerd would.
+    NotImplemented,
+    /// 503: this node is not a manager of a swarm.
+    Unavailable,
 }
 
 /// An error as the Engine API answers it.
@@ -54,6 +60,11 @@ impl Error {
         Self::new(ErrorKind::NotFound, message)
     }
 
+    /// 403.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Forbidden, message)
+    }
+
     /// 409.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, message)
@@ -83,8 +94,11 @@ impl Error {
             ErrorKind::NotModified => 304,
             ErrorKind::InvalidParameter => 400,
             ErrorKind::NotFound | ErrorKind::NoSuchVolume => 404,
+            ErrorKind::Forbidden => 403,
             ErrorKind::Conflict | ErrorKind::VolumeInUse => 409,
             ErrorKind::System | ErrorKind::Unreachable => 500,
+            ErrorKind::NotImplemented => 501,
+            ErrorKind::Unavailable => 503,
         }
     }
 

@@ -112,6 +112,8 @@ pub struct Profile {
     pub default_network: &'static str,
     /// `volume prune` spares named volumes unless `all` is asked for (API 1.42).
     pub prunes_anonymous_only: bool,
+    /// A network that cannot be removed names who is on it.
+    pub names_active_endpoints: bool,
     /// How "cannot remove a container" begins.
     pub cannot_remove: CannotRemove,
     /// What the runtime below says when a process cannot be started.
@@ -184,6 +186,7 @@ const V20_10: Profile = Profile {
     warns_about_ignored_driver: false,
     default_network: "default",
     prunes_anonymous_only: false,
+    names_active_endpoints: false,
     cannot_remove: CannotRemove::YouCannot,
     oci: OciTexts {
         task: "failed to create shim task: ",
@@ -212,6 +215,7 @@ const V26_1: Profile = Profile {
     warns_about_ignored_driver: false,
     default_network: "bridge",
     prunes_anonymous_only: true,
+    names_active_endpoints: false,
     cannot_remove: CannotRemove::NameFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",
@@ -240,6 +244,7 @@ const V28_5: Profile = Profile {
     warns_about_ignored_driver: true,
     default_network: "bridge",
     prunes_anonymous_only: true,
+    names_active_endpoints: true,
     cannot_remove: CannotRemove::AskedFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use rand::SeedableRng as _;
-use rand::seq::SliceRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
@@ -41,6 +41,12 @@ impl Randomness {
                 return id;
             }
         }
+    }
+
+    /// One of the items.
+    pub(crate) fn pick<T: Copy>(&self, items: &[T]) -> Option<T> {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        items.choose(&mut *rng).copied()
     }
 
     /// The items in the order of a walk through a Go map.

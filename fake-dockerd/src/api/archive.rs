@@ -1,73 +1,72 @@
-//! `/containers/{name}/archive`: `docker cp`, as tar streams of the host's paths.
+//! `/containers/{name}/archive`: `docker cp`.
 //!
-//! Each request holds the container's volumes for as long as its stream takes, as with dockerd.
+//! Follows moby's `daemon/archive.go` and `container/archive.go`. Each request holds the
+//! container's volumes for as long as its stream takes, as with dockerd.
 
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{Buf as _, Bytes};
-use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+use nix::sys::stat::FileStat;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Api;
 use super::answer::{self, Response};
 use super::ask::Ask;
+use super::bodies;
 use super::errors::{Answer, Failure};
-use crate::containers::ContainerFiles;
+use crate::containers::{ContainerFiles, clean};
 use crate::error::{Error, Result};
+use crate::files::compression::Plain;
+use crate::files::node::{Kind, Owner};
+use crate::files::pack::pack;
+use crate::files::tree::{Found, Last, Tree};
+use crate::files::unpack::{Options, unpack};
 
 const STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
-/// Chunks on the way between the files and the connection.
-const AHEAD: usize = 8;
-const CHUNK: usize = 64 << 10;
-/// How much of a refused upload is read all the same, as by Go's `net/http`.
-const MAX_UNREAD: usize = 256 << 10;
-/// Go's bits of a file mode.
-const GO_DIRECTORY: u32 = 1 << 31;
-const GO_LINK: u32 = 1 << 27;
+/// Bits of a mode as the kernel has them, and as Go writes them (`os.FileMode`).
+const GO_BITS: [(u32, u32); 3] = [(0o4000, 1 << 23), (0o2000, 1 << 22), (0o1000, 1 << 20)];
+/// The users of a container.
+const PASSWD: &str = "/etc/passwd";
 
 /// `HEAD`: what is at the path, in a header.
 pub(super) async fn stat(api: &Api, ask: &Ask, name: &str) -> Answer {
-    let path = path(ask)?;
-    let (asked, container) = (path.clone(), name.to_owned());
-    let stat = api.daemon.container_files(name, &path, move |files| {
-        let host = look(files, &asked, &container)?;
-        describe(&host, &asked).map_err(|error| missing(&error, &asked, &container))
+    let path = ContainerPath::of(ask, name)?;
+    let asked = path.asked.clone();
+    let stat = api.daemon.container_files(name, &asked, move |files| {
+        let tree = path.tree(files)?;
+        let found = path.find(&tree)?;
+        describe(&tree, &found, &path).map_err(|error| path.error(&error))
     });
     with_stat(answer::empty(StatusCode::OK), &stat.await?)
 }
 
 /// `GET`: what is at the path, as tar.
 pub(super) async fn get(api: &Arc<Api>, ask: &Ask, name: &str) -> Answer {
-    let path = path(ask)?;
-    if matches!(base(&path), "." | "/") {
-        // The CLI wants names that begin with a dot, which the tar crate leaves out.
-        return Err(Failure::not_served(
-            "GET /containers/archive of `DIRECTORY/.` or `/`",
-        ));
-    }
-    let (chunks, body) = mpsc::channel(AHEAD);
+    let path = ContainerPath::of(ask, name)?;
+    let (mut writer, body) = bodies::outgoing();
     let (said, stat) = oneshot::channel();
     let (api, container) = (Arc::clone(api), name.to_owned());
     let packing = crate::trace::spawn(async move {
-        let (asked, name) = (path.clone(), container.clone());
-        let packed = api.daemon.container_files(&container, &path, move |files| {
-            let host = look(files, &asked, &name)?;
-            let stat = describe(&host, &asked).map_err(|error| missing(&error, &asked, &name))?;
-            // The client may be gone; then the first chunk finds out.
-            let _ = said.send(stat);
-            let mut writer = io::BufWriter::with_capacity(CHUNK, Chunks(chunks));
-            let packed = pack(&host, &asked, &mut writer).and_then(|()| writer.flush());
-            packed.map_err(|error| Error::system(error.to_string()))
-        });
+        let asked = path.asked.clone();
+        let packed = api
+            .daemon
+            .container_files(&container, &asked, move |files| {
+                let tree = path.tree(files)?;
+                let found = path.find(&tree)?;
+                let stat = describe(&tree, &found, &path).map_err(|error| path.error(&error))?;
+                // The client may be gone; then the first chunk finds out.
+                let _ = said.send(stat);
+                let packed = pack(&tree, &found, path.base(), &mut writer);
+                let packed = packed.and_then(|()| writer.flush());
+                packed.map_err(|error| Error::system(error.to_string()))
+            });
         packed.await
     });
     let Ok(stat) = stat.await else {
@@ -82,101 +81,140 @@ pub(super) async fn get(api: &Arc<Api>, ask: &Ask, name: &str) -> Answer {
 
 /// `PUT`: unpacks a tar into the directory at the path.
 pub(super) async fn put(api: &Api, ask: Ask, name: &str) -> Answer {
-    let path = path(&ask)?;
-    let (chunks, body) = mpsc::channel::<io::Result<Bytes>>(AHEAD);
-    let mut request = ask.request;
-    let reading = tokio::spawn(async move {
-        // A client whose request is refused still sends the rest, and only then reads why.
-        let mut unread = 0;
-        while let Some(frame) = request.body_mut().frame().await {
-            let chunk = match frame {
-                Ok(frame) => frame
-                    .into_data()
-                    .map(Ok)
-                    .unwrap_or_else(|_| Ok(Bytes::new())),
-                Err(error) => Err(io::Error::other(error)),
-            };
-            if let Err(unsent) = chunks.send(chunk).await {
-                unread += unsent.0.map_or(MAX_UNREAD, |chunk| chunk.len());
-                if unread >= MAX_UNREAD {
-                    break;
-                }
-            }
-        }
-    });
-    let (asked, container) = (path.clone(), name.to_owned());
-    let unpacked = api.daemon.container_files(name, &path, move |files| {
-        let host = look(files, &asked, &container)?;
-        if !host.is_dir() {
+    let path = ContainerPath::of(&ask, name)?;
+    let no_overwrite_dir_non_dir = ask.flag("noOverwriteDirNonDir");
+    let user = if ask.flag("copyUIDGID") {
+        api.daemon.container_inspect(name).await?.asked.user
+    } else {
+        String::new()
+    };
+    let (body, unread) = bodies::incoming(ask.request);
+    let asked = path.asked.clone();
+    let unpacked = api.daemon.container_files(name, &asked, move |files| {
+        let tree = path.tree(files)?;
+        let found = tree.find(Path::new(&path.asked), Last::Follow);
+        let found = found.map_err(|error| path.error(&error))?;
+        if !found.node.is_directory() {
             return Err(Error::invalid("extraction point is not a directory"));
         }
-        files.check_writable(&asked)?;
-        let body = Incoming {
-            chunks: body,
-            current: Bytes::new(),
+        files.check_writable(&found.path.to_string_lossy())?;
+        let options = Options {
+            no_overwrite_dir_non_dir,
+            owner: owner(&tree, &user)?,
         };
-        unpack(files, &asked, body).map_err(|error| Error::system(error.to_string()))
+        let unpacked = Plain::new(body).and_then(|body| unpack(&tree, &found.path, body, options));
+        unpacked.map_err(|error| Error::system(error.to_string()))
     });
     let unpacked = unpacked.await;
-    // It only fails if this server is ending.
-    let _ = reading.await;
+    unread.await;
     unpacked?;
     Ok(answer::empty(StatusCode::OK))
 }
 
-fn path(ask: &Ask) -> Result<String> {
-    match ask.value("path") {
-        "" => Err(Error::invalid("missing parameter in request: path")),
-        path if path.starts_with('/') => Ok(path.to_owned()),
-        path => Ok(format!("/{path}")),
+/// A path as it was asked for.
+#[derive(Debug)]
+struct ContainerPath {
+    asked: String,
+    container: String,
+}
+
+impl ContainerPath {
+    fn of(ask: &Ask, container: &str) -> Result<Self> {
+        let asked = match ask.value("path") {
+            "" => return Err(Error::invalid("missing parameter in request: path")),
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("/{path}"),
+        };
+        Ok(Self {
+            asked,
+            container: container.to_owned(),
+        })
     }
-}
 
-/// Where the path is on the host; the last link of a path that ends with a slash is followed.
-fn look(files: &ContainerFiles, path: &str, container: &str) -> Result<PathBuf> {
-    let follow = path.ends_with('/') || path.ends_with("/.");
-    let host = files.host_path(path, follow);
-    let host = host.map_err(|error| Error::system(error.to_string()))?;
-    host.symlink_metadata()
-        .map_err(|error| missing(&error, path, container))?;
-    Ok(host)
-}
-
-fn missing(error: &io::Error, path: &str, container: &str) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        Error::not_found(format!(
-            "Could not find the file {path} in container {container}"
-        ))
-    } else {
-        Error::system(error.to_string())
+    /// Whether only a directory will do; a link there is followed.
+    fn wants_directory(&self) -> bool {
+        self.asked.ends_with('/') || self.base() == "."
     }
-}
 
-/// The name that a path has in a tar: its last part, also if that is a dot (Go's `filepath.Base`).
-fn base(path: &str) -> &str {
-    let last = path.trim_end_matches('/').rsplit('/').next();
-    last.filter(|last| !last.is_empty()).unwrap_or("/")
+    /// The last part, also if that is a dot (Go's `filepath.Base`).
+    fn base(&self) -> &str {
+        let last = self.asked.trim_end_matches('/').rsplit('/').next();
+        last.filter(|last| !last.is_empty()).unwrap_or("/")
+    }
+
+    fn tree(&self, files: &ContainerFiles) -> Result<Tree> {
+        files.tree().map_err(|error| self.error(&error))
+    }
+
+    fn find(&self, tree: &Tree) -> Result<Found> {
+        let last = if self.wants_directory() {
+            Last::Follow
+        } else {
+            Last::Keep
+        };
+        let found = tree.find(Path::new(&self.asked), last);
+        let found = found.map_err(|error| self.error(&error))?;
+        if self.wants_directory() && !found.node.is_directory() {
+            let text = format!("lstat {}: not a directory", self.asked);
+            return Err(Error::system(text));
+        }
+        Ok(found)
+    }
+
+    fn error(&self, error: &io::Error) -> Error {
+        let Self { asked, container } = self;
+        if error.kind() == io::ErrorKind::NotFound {
+            let text = format!("Could not find the file {asked} in container {container}");
+            Error::not_found(text)
+        } else {
+            Error::system(format!("lstat {asked}: {error}"))
+        }
+    }
 }
 
 /// `ContainerPathStat`.
-fn describe(host: &Path, path: &str) -> io::Result<serde_json::Value> {
-    let meta = host.symlink_metadata()?;
-    let mut mode = meta.permissions().mode() & 0o777;
-    let mut target = String::new();
-    if meta.is_dir() {
-        mode |= GO_DIRECTORY;
-    } else if meta.is_symlink() {
-        mode |= GO_LINK;
-        target = std::fs::read_link(host)?.display().to_string();
-    }
-    let time = Timestamp::from_second(meta.mtime()).unwrap_or_default();
+fn describe(tree: &Tree, found: &Found, path: &ContainerPath) -> io::Result<serde_json::Value> {
+    let stat = found.node.stat()?;
+    let kind = found.node.kind()?;
+    let target = if kind == Kind::Link {
+        target(tree, found)?
+    } else {
+        String::new()
+    };
+    let nanoseconds = i32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let time = Timestamp::new(stat.st_mtime, nanoseconds).unwrap_or_default();
     Ok(json!({
-        "name": base(path),
-        "size": meta.len(),
-        "mode": mode,
+        "name": path.base(),
+        "size": stat.st_size,
+        "mode": go_mode(kind, &stat),
         "mtime": time.to_string(),
         "linkTarget": target,
     }))
+}
+
+/// Where a link leads to in the end, in the container; also if nothing is there.
+fn target(tree: &Tree, found: &Found) -> io::Result<String> {
+    if let Ok(end) = tree.find(&found.path, Last::Follow) {
+        return Ok(end.path.to_string_lossy().into_owned());
+    }
+    let parent = found.path.parent().unwrap_or(Path::new("/"));
+    let target = parent.join(found.node.read_link()?);
+    Ok(clean(&target.to_string_lossy()))
+}
+
+/// A mode as Go writes it.
+fn go_mode(kind: Kind, stat: &FileStat) -> u32 {
+    let kind = match kind {
+        Kind::Regular => 0,
+        Kind::Directory => 1 << 31,
+        Kind::Link => 1 << 27,
+        Kind::Block => 1 << 26,
+        Kind::Character => 1 << 26 | 1 << 21,
+        Kind::Fifo => 1 << 25,
+        Kind::Socket => 1 << 24,
+    };
+    let special = GO_BITS.iter().filter(|(bit, _)| stat.st_mode & bit != 0);
+    special.fold(kind | stat.st_mode & 0o777, |mode, (_, bit)| mode | bit)
 }
 
 fn with_stat(mut response: Response, stat: &serde_json::Value) -> Answer {
@@ -187,85 +225,40 @@ fn with_stat(mut response: Response, stat: &serde_json::Value) -> Answer {
     Ok(response)
 }
 
-fn pack(host: &Path, path: &str, to: &mut impl Write) -> io::Result<()> {
-    let mut tar = tar::Builder::new(to);
-    tar.follow_symlinks(false);
-    let name = match base(path) {
-        "/" => ".",
-        name => name,
+/// The numbers of a container's user, `NAME` or `UID[:GID]`; nobody in particular if it has none.
+fn owner(tree: &Tree, user: &str) -> Result<Option<Owner>> {
+    if user.is_empty() {
+        return Ok(None);
+    }
+    let (user, group) = user.split_once(':').unwrap_or((user, ""));
+    let mut passwd = String::new();
+    if let Ok(found) = tree.find(Path::new(PASSWD), Last::Follow)
+        && let Ok(mut file) = found.node.read()
+        && let Err(error) = file.read_to_string(&mut passwd)
+    {
+        tracing::debug!("{PASSWD}: {error}");
+    }
+    let known = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let uid = fields.nth(1)?;
+        let gid = fields.next()?.parse().ok()?;
+        let uid_number = uid.parse().ok()?;
+        (name == user || uid == user).then_some(Owner {
+            uid: uid_number,
+            gid,
+        })
+    });
+    let mut owner = match (known, user.parse()) {
+        (Some(owner), _) => owner,
+        (None, Ok(uid)) => Owner { uid, gid: 0 },
+        (None, Err(_)) => {
+            let text = format!("unable to find user {user}: no matching entries in passwd file");
+            return Err(Error::system(text));
+        }
     };
-    if host.symlink_metadata()?.is_dir() {
-        tar.append_dir_all(name, host)?;
-    } else {
-        tar.append_path_with_name(host, name)?;
+    if let Ok(gid) = group.parse() {
+        owner.gid = gid;
     }
-    tar.finish()
-}
-
-/// Unpacks below a path of the container. Every name is looked up as the container would, so that
-/// neither links nor dots lead out of it.
-fn unpack(files: &ContainerFiles, path: &str, from: impl Read) -> io::Result<()> {
-    let mut archive = tar::Archive::new(from);
-    let inside = |name: &Path| -> io::Result<PathBuf> {
-        let mut full = path.trim_end_matches('/').to_owned();
-        for part in name.components() {
-            if let Component::Normal(part) = part {
-                full.push('/');
-                full.push_str(&part.to_string_lossy());
-            }
-        }
-        files.host_path(&full, false)
-    };
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let target = inside(&entry.path()?)?;
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        if entry.header().entry_type().is_hard_link() {
-            let source = entry.link_name()?.map(|name| inside(&name));
-            let source = source.unwrap_or_else(|| Err(io::ErrorKind::InvalidData.into()))?;
-            std::fs::hard_link(source, target)?;
-        } else {
-            entry.set_preserve_permissions(true);
-            entry.unpack(target)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes into a body.
-struct Chunks(mpsc::Sender<Bytes>);
-
-impl Write for Chunks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Bytes::copy_from_slice(bytes));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Reads from a body.
-struct Incoming {
-    chunks: mpsc::Receiver<io::Result<Bytes>>,
-    current: Bytes,
-}
-
-impl Read for Incoming {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                Some(chunk) => self.current = chunk?,
-                None => return Ok(0),
-            }
-        }
-        let length = to.len().min(self.current.len());
-        let (to, _) = to.split_at_mut(length);
-        self.current.copy_to_slice(to);
-        Ok(length)
-    }
+    Ok(Some(owner))
 }

@@ -8,8 +8,12 @@ use super::answer::{self, Response};
 use super::ask::Ask;
 use super::errors::Answer;
 use super::{Api, containers, images, is_head};
+use crate::error::Error;
+use crate::files::tree;
 use crate::volumes::Volume;
 
+/// The storage driver: a directory per container.
+pub(super) const STORAGE: &str = "vfs";
 /// This machine's architecture.
 const ARCHITECTURE: &str = std::env::consts::ARCH;
 
@@ -103,13 +107,13 @@ pub(super) fn info(api: &Api) -> Response {
         .map(|warning| format!("WARNING: {warning}"))
         .collect();
     answer::ok(&json!({
-        "ID": hostname(),
+        "ID": api.id,
         "Containers": all.len(),
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": all.len() - running - paused,
-        "Images": images::known(api).len(),
-        "Driver": "none",
+        "Images": images::count(api),
+        "Driver": STORAGE,
         "DriverStatus": [],
         "Plugins": {
             "Volume": api.daemon.volume_drivers(),
@@ -123,7 +127,7 @@ pub(super) fn info(api: &Api) -> Response {
         "Architecture": ARCHITECTURE,
         "KernelVersion": kernel(),
         "NCPU": std::thread::available_parallelism().map_or(0, usize::from),
-        "MemTotal": 0,
+        "MemTotal": memory(),
         "IndexServerAddress": "",
         "RegistryConfig": null,
         "DockerRootDir": api.data_root.display().to_string(),
@@ -137,7 +141,7 @@ pub(super) fn info(api: &Api) -> Response {
         "Runtimes": { runtime.name: { "path": runtime.name } },
         "DefaultRuntime": runtime.name,
         "Swarm": { "LocalNodeState": "inactive", "ControlAvailable": false },
-        "LiveRestoreEnabled": false,
+        "LiveRestoreEnabled": api.daemon.core.live_restore,
         "SecurityOptions": [],
         "Warnings": warnings,
     }))
@@ -155,18 +159,46 @@ pub(super) async fn disk_usage(api: &Api, ask: &Ask) -> Answer {
     };
     let containers = if wants("container") {
         let all = api.daemon.container_list();
-        all.iter().map(containers::show::listed).collect()
+        let sized = all.iter().map(|one| {
+            let mut shown = containers::list::listed(api, one);
+            if let Some(fields) = shown.as_object_mut() {
+                let written = tree::size(&api.daemon.core.rootfs(&one.id));
+                fields.insert("SizeRw".to_owned(), json!(written));
+                fields.insert("SizeRootFs".to_owned(), json!(written));
+            }
+            shown
+        });
+        sized.collect()
     } else {
         Vec::new()
     };
+    let images = if wants("image") {
+        images::all(api)
+    } else {
+        Vec::new()
+    };
+    let sizes = images
+        .iter()
+        .map(|image| image.get("Size").and_then(Value::as_u64));
+    let layers: u64 = sizes.flatten().sum();
     Ok(answer::ok(&json!({
-        "LayersSize": 0,
-        "Images": [],
+        "LayersSize": layers,
+        "Images": images,
         "Containers": containers,
         "Volumes": volumes,
         "BuildCache": [],
         "BuilderSize": 0,
     })))
+}
+
+/// `GET /plugins/{name}/json`: managed plugins, of which this engine has none.
+pub(super) fn no_plugin(name: &str) -> Answer {
+    Err(Error::not_found(format!("plugin {name:?} not found")).into())
+}
+
+/// `POST /build/prune`.
+pub(super) fn no_build_cache() -> Response {
+    answer::ok(&json!({ "CachesDeleted": null, "SpaceReclaimed": 0 }))
 }
 
 fn used((volume, users): &(Volume, usize)) -> Value {
@@ -181,6 +213,15 @@ fn used((volume, users): &(Volume, usize)) -> Value {
 
 fn platform() -> String {
     concat!("fake-dockerd ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// The memory of this machine, in bytes.
+fn memory() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let mut lines = info.lines();
+    let total = lines.find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = total.and_then(|total| total.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 fn kernel() -> String {

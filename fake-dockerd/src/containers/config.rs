@@ -14,6 +14,8 @@ pub struct ContainerCreate {
     pub name: String,
     /// The image.
     pub image: String,
+    /// The image's ID, filled in when the container is created.
+    pub image_id: String,
     /// Entrypoint and command, joined.
     pub command: Vec<String>,
     /// `KEY=VALUE`.

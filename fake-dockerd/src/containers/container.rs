@@ -220,6 +220,8 @@ pub(crate) struct Containers {
     /// IDs by name; a container that is being created has its name here already.
     names: Mutex<BTreeMap<String, String>>,
     pub(super) records: Records,
+    /// One prune at a time.
+    pub(crate) pruning: AsyncMutex<()>,
 }
 
 impl Containers {
@@ -229,6 +231,7 @@ impl Containers {
             by_id: RwLock::default(),
             names: Mutex::default(),
             records: Records::open(&root.join("container-records"))?,
+            pruning: AsyncMutex::default(),
         })
     }
 

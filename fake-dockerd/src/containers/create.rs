@@ -11,11 +11,17 @@ use super::config::{ContainerCreate, MountKind};
 use super::container::{Container, Inner};
 use super::mountpoint::MountPoint;
 use super::mounts::MountPoints;
+use super::names;
 use super::parse;
 use super::state::ContainerState;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
+use crate::networks::Endpoints;
+use crate::runtime::Images as _;
 use crate::volumes::VolumeCreate;
+
+/// How many names are tried.
+const NAMES: usize = 6;
 
 /// A container that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +34,7 @@ pub struct Created {
 
 impl Core {
     /// Creates a container.
-    pub(crate) async fn create(&self, asked: ContainerCreate) -> Result<Created> {
+    pub(crate) async fn create(&self, mut asked: ContainerCreate) -> Result<Created> {
         for spec in &asked.mounts {
             parse::mount(spec.clone(), self.profile(), &*self.host)?;
         }
@@ -49,8 +55,15 @@ impl Core {
         }
         let id = self.random.id();
         let name = self.name_for(&id, asked.name.trim_start_matches('/'))?;
-        match self.create_mounts(&id, &asked).await {
+        asked.image_id = self.images.get(&asked.image).id;
+        let created = match self.create_rootfs(&id, &asked).await {
+            Ok(()) => self.create_mounts(&id, &asked).await,
+            Err(error) => Err(error),
+        };
+        match created {
             Ok(mounts) => {
+                let endpoints = self.endpoints(&asked);
+                self.networks.attach(&id, endpoints)?;
                 let inner = Inner {
                     mounts,
                     ..Inner::default()
@@ -67,10 +80,17 @@ impl Core {
                 Ok(Created { id, warnings })
             }
             Err(error) => {
+                self.forget_files(&id);
                 self.containers.free(&name);
                 Err(error)
             }
         }
+    }
+
+    fn endpoints(&self, asked: &ContainerCreate) -> Endpoints {
+        let configured = asked.api.pointer("/NetworkingConfig/EndpointsConfig");
+        let configured = configured.and_then(serde_json::Value::as_object);
+        self.networks.asked(&asked.network, configured)
     }
 
     fn name_for(&self, id: &str, wanted: &str) -> Result<String> {
@@ -78,8 +98,14 @@ impl Core {
             self.containers.reserve(wanted, id)?;
             return Ok(wanted.to_owned());
         }
-        // Docker's names are funnier; nobody relies on them.
-        let name = format!("container_{}", id.get(..12).unwrap_or(id));
+        for attempt in 0..NAMES {
+            let name = names::random(&self.random, attempt);
+            if self.containers.reserve(&name, id).is_ok() {
+                return Ok(name);
+            }
+        }
+        // As moby, when all of them were taken.
+        let name = id.get(..12).unwrap_or(id).to_owned();
         self.containers.reserve(&name, id)?;
         Ok(name)
     }
@@ -148,13 +174,11 @@ impl Core {
                 Err(error) if is_not_found(&error) => continue,
                 Err(error) => return Err(error.context("failed to populate volume")),
             };
-            let copied = self
-                .images
-                .copy_path(&asked.image, &point.destination, Path::new(&path));
+            let copied = self.copy_up(&asked.image, &point.destination, path).await;
             if let Err(error) = point.cleanup(self).await {
                 tracing::debug!("after the copy-up: {error}");
             }
-            copied.map_err(|error| Error::system(error.to_string()))?;
+            copied?;
         }
         Ok(())
     }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::mountpoint::BoundMount;
+use super::rootfs;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::files::tree::Tree;
 
 /// How many links are followed on the way to a file.
 const MAX_LINKS: usize = 255;
@@ -33,7 +35,9 @@ impl ContainerFiles {
         }
     }
 
-    /// Where a path of the container is on the host. Links are followed inside of the container,
+    /// Where a path of the container is on the host, whether or not anything is there; nothing is
+    /// made for it. By the time that somebody looks a link may have been swapped: what reads or
+    /// writes for a client walks [`Self::tree`] instead. Links are followed inside of the container,
     /// the last part of the path only if `follow` says so.
     ///
     /// # Errors
@@ -65,6 +69,16 @@ impl ContainerFiles {
             rest.extend(parts(&target));
         }
         Ok(self.on_host(&inside))
+    }
+
+    /// The files as a tree in which nobody can lead out of the container, however fast links are
+    /// swapped.
+    pub(crate) fn tree(&self) -> std::io::Result<Tree> {
+        let mut tree = Tree::new(&self.rootfs)?;
+        for mount in self.mounts.iter().rev() {
+            tree.mount(Path::new(&mount.source), Path::new(&mount.destination))?;
+        }
+        Ok(tree)
     }
 
     /// Whether a path of the container may be written to.
@@ -157,14 +171,19 @@ impl Core {
             )));
         }
         mounts.reverse();
+        let image = self.images.find(&container.asked.image_id);
+        let has_own = image.is_some_and(|image| image.has_content());
+        let working_dir = container.asked.working_dir.clone();
         let files = ContainerFiles {
-            rootfs: self.rootfs(container),
+            rootfs: self.rootfs(&container.id),
             mounts,
             read_only: container.asked.read_only,
         };
         let working = tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&files.rootfs)
-                .map_err(|error| Error::system(error.to_string()))?;
+            if !has_own {
+                let made = rootfs::of_a_name(&files.rootfs, &working_dir);
+                made.map_err(|error| Error::system(error.to_string()))?;
+            }
             work(&files)
         });
         let gone = |_| Error::system("the files of the container could not be used");

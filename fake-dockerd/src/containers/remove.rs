@@ -2,8 +2,6 @@
 //!
 //! Follows moby's `daemon/delete.go`.
 
-use std::fs;
-
 use super::container::Container;
 use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,19 +76,8 @@ impl Core {
         let inner = container.inner.lock().await;
         container.change(|lifecycle| lifecycle.state.dead = true);
         container.streams.end();
-        for directory in [
-            self.rootfs(container),
-            self.container_directory(&container.id),
-        ] {
-            if let Err(error) = fs::remove_dir_all(directory)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::error!(
-                    container = container.id,
-                    "unable to remove filesystem: {error}"
-                );
-            }
-        }
+        self.forget_files(&container.id);
+        self.networks.forget(&container.id);
         self.containers.forget(container);
         self.remove_mounts(&container.id, &inner.mounts, options.volumes)
             .await;

@@ -158,7 +158,7 @@ impl Core {
             user: asked.user.clone(),
             working_dir: asked.working_dir.clone(),
             mounts,
-            rootfs: self.rootfs(container),
+            rootfs: self.rootfs(&container.id),
             read_only: asked.read_only,
             // Who attaches does so before the start.
             detached: asked.detached && !container.streams.is_attached(),

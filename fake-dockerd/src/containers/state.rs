@@ -161,7 +161,11 @@ pub(crate) fn wait(
         match reached.await {
             Ok(now) => WaitResult {
                 exit_code: now.state.exit_code,
-                error: now.state.error.clone(),
+                // moby's `SetRemoved` clears the error before it wakes who waits.
+                error: match now.removed {
+                    true => String::new(),
+                    false => now.state.error.clone(),
+                },
             },
             // The daemon is gone.
             Err(_) => WaitResult::default(),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
+use super::gzip;
 use super::http::{Body, Head, Request};
 use super::pool::Pool;
 use crate::clock::Clock;
@@ -250,9 +251,14 @@ impl Client {
         recording.call.response_headers.clone_from(&head.headers);
 
         let mut body = Body::default();
-        let read = body.read(&mut connection, &head, head.status == 200);
+        let compressed = self.endpoint.accepts_gzip && gzip::is_compressed(&head);
+        let until_value = head.status == 200 && !compressed;
+        let read = body.read(&mut connection, &head, until_value);
         if within(deadline, read).await.is_none() {
             body.broken = Some(DEADLINE.to_owned());
+        }
+        if compressed {
+            gzip::unpack(&mut body);
         }
         recording.call.response = String::from_utf8_lossy(&body.bytes).into_owned();
         recording.call.error.clone_from(&body.broken);

@@ -12,7 +12,7 @@ const MAX_HEAD: usize = 10 << 20;
 /// The most headers of an answer; Go has no such limit, but nobody needs more.
 const MAX_HEADERS: usize = 256;
 /// The longest answer that is read. Go has no limit; a list of 100,000 volumes needs 10 MB.
-const MAX_BODY: usize = 256 << 20;
+pub(super) const MAX_BODY: usize = 256 << 20;
 /// How many informational answers Go passes over.
 const MAX_INFORMATIONAL: usize = 5;
 

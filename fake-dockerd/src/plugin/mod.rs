@@ -9,6 +9,7 @@ pub(crate) mod client;
 mod connection;
 mod endpoint;
 mod errno;
+mod gzip;
 mod http;
 mod pool;
 pub(crate) mod proxy;

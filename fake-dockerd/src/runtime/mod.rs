@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::containers::BoundMount;
+use crate::images::skeleton::{OF_AN_IMAGE, OF_DOCKER};
 use crate::profile::Profile;
 
 pub use host::{HostRuntime, Unavailable};
@@ -286,26 +287,7 @@ pub struct EmptyImages;
 
 impl Images for EmptyImages {
     fn has_path(&self, _image: &str, path: &str) -> bool {
-        // What a small image has, and what Docker itself puts into every container.
-        const PATHS: [&str; 17] = [
-            "/bin",
-            "/dev",
-            "/etc",
-            "/home",
-            "/proc",
-            "/root",
-            "/sys",
-            "/tmp",
-            "/usr",
-            "/var",
-            "/usr/bin",
-            "/dev/pts",
-            "/dev/shm",
-            "/etc/hosts",
-            "/etc/hostname",
-            "/etc/resolv.conf",
-            "/etc/mtab",
-        ];
-        PATHS.contains(&path)
+        let skeleton = OF_DOCKER.iter().chain(&OF_AN_IMAGE);
+        skeleton.into_iter().any(|(own, _)| *own == path)
     }
 }

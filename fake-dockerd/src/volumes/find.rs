@@ -13,6 +13,7 @@ use super::driver::DriverVolume;
 use super::store::{Stored, VolumeStore};
 use super::{ANONYMOUS_LABEL, Pairs, Volume, local};
 use crate::error::{Error, Result};
+use crate::labels::{match_all, spared};
 
 /// The filters of `docker volume ls`. Values of one filter are alternatives, except labels, which
 /// all have to match.
@@ -66,7 +67,7 @@ impl VolumeStore {
         if !filters.name.is_empty() {
             volumes.retain(|stored| matches_name(&filters.name, &stored.volume.name));
         }
-        volumes.retain(|stored| matches_labels(&filters.label, stored.labels.as_ref()));
+        volumes.retain(|stored| match_all(&filters.label, stored.labels.as_ref()));
         if let Some(dangling) = filters.dangling {
             volumes.retain(|stored| self.is_referenced(&stored.volume.name) != dangling);
         }
@@ -90,11 +91,9 @@ impl VolumeStore {
         let (mut volumes, _) = self.ask(&[local::NAME.to_owned()]).await?;
         volumes.retain(|stored| {
             let labels = stored.labels.as_ref();
-            let spared =
-                !filters.label_not.is_empty() && matches_labels(&filters.label_not, labels);
             !self.is_referenced(&stored.volume.name)
-                && matches_labels(&wanted, labels)
-                && !spared
+                && match_all(&wanted, labels)
+                && !spared(&filters.label_not, labels)
                 && stored.options.as_ref().is_none_or(Pairs::is_empty)
         });
         let mut report = PruneReport::default();
@@ -213,28 +212,13 @@ fn matches_name(wanted: &[String], name: &str) -> bool {
     })
 }
 
-/// Whether every `KEY` is there and every `KEY=VALUE` is so (`MatchKVList`).
-fn matches_labels(wanted: &[String], labels: Option<&Pairs>) -> bool {
-    wanted.iter().all(|wanted| match wanted.split_once('=') {
-        None => labels.is_some_and(|labels| labels.contains_key(wanted)),
-        Some((key, value)) => {
-            labels.is_some_and(|labels| labels.get(key).is_some_and(|has| has == value))
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Pairs, matches_labels, matches_name};
+    use super::matches_name;
 
     #[test]
-    fn names_match_in_part_and_labels_all() {
+    fn names_match_in_part() {
         assert!(matches_name(&["v".into()], "my-volume"));
         assert!(!matches_name(&["^v".into()], "my-volume"));
-        let labels = Pairs::from([("a".into(), "1".into()), ("b".into(), String::new())]);
-        assert!(matches_labels(&["a=1".into(), "b".into()], Some(&labels)));
-        assert!(!matches_labels(&["a=2".into()], Some(&labels)));
-        assert!(matches_labels(&[], None));
-        assert!(!matches_labels(&["a".into()], None));
     }
 }

@@ -12,26 +12,35 @@
 #[expect(dead_code, reason = "the engine finds the socket by itself")]
 mod plugin;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Output, Stdio};
-use std::time::Duration;
+mod engine;
+mod files;
+mod system;
 
+use std::io::{BufRead as _, BufReader};
+
+use std::process::{Command, ExitCode, Stdio};
+
+use engine::{Engine, docker};
 use fake_dockerd::PluginCall;
 use libtest_mimic::{Arguments, Trial};
-use plugin::Plugin;
-use tempfile::TempDir;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = Command::new("docker").arg("--version").output().is_err();
-    let tests: [(&str, fn()); 3] = [
+    let tests: [(&str, fn()); 10] = [
         ("volumes_and_their_trace", volumes_and_their_trace),
         (
             "containers_end_as_they_should",
             containers_end_as_they_should,
         ),
         ("over_tcp", over_tcp),
+        ("files_are_copied_in_and_out", files::copied_in_and_out),
+        ("nothing_is_copied_out_of_bounds", files::within_bounds),
+        ("imported_content_is_in_new_volumes", files::imported),
+        ("networks_are_names", system::networks),
+        ("events_are_told_later_too", system::events),
+        ("containers_are_picked_by_filters", system::filters),
+        ("what_is_not_there_is_said_so", system::absent),
     ];
     let trials = tests.into_iter().map(|(name, test)| {
         let reason = if missing {
@@ -48,73 +57,6 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-struct Engine {
-    root: TempDir,
-    process: Child,
-    plugin: Plugin,
-}
-
-impl Engine {
-    fn start() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let plugin = Plugin::start(root.path(), "mine", |_, _| None);
-        let path = |name: &str| root.path().join(name);
-        let process = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"))
-            .arg(format!("--host=unix://{}", path("docker").display()))
-            .arg("--sockets-dir")
-            .arg(root.path())
-            .arg("--specs-dir")
-            .arg(path("specs"))
-            .arg("--data-root")
-            .arg(path("state"))
-            .arg("--run=off")
-            .arg("--trace")
-            .arg(path("trace.jsonl"))
-            .spawn()
-            .unwrap();
-        let engine = Self {
-            root,
-            process,
-            plugin,
-        };
-        for _ in 0..200 {
-            if engine.path("docker").exists() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        engine
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn docker(&self, arguments: &[&str]) -> Output {
-        let host = format!("unix://{}", self.path("docker").display());
-        docker(&host, arguments)
-    }
-
-    fn stdout(&self, arguments: &[&str]) -> String {
-        let output = self.docker(arguments);
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-fn docker(host: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new("docker");
-    command.args(["-H", host]).args(arguments);
-    command.output().unwrap()
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 fn volumes_and_their_trace() {
     let engine = Engine::start();
     assert_eq!(
@@ -128,9 +70,12 @@ fn volumes_and_their_trace() {
     );
     assert_eq!(engine.stdout(&["volume", "rm", "v"]), "v\n");
     assert_eq!(engine.plugin.take(), ["Get v", "Get v", "Remove v"]);
-    let refused = engine.docker(&["commit", "x"]);
+    let refused = engine.docker(&["diff", "x"]);
     let refused = String::from_utf8(refused.stderr).unwrap();
-    assert!(refused.contains("does not serve POST /commit"), "{refused}");
+    assert!(
+        refused.contains("does not serve GET /containers/x/changes"),
+        "{refused}"
+    );
 
     let trace = std::fs::read_to_string(engine.path("trace.jsonl")).unwrap();
     let calls: Vec<PluginCall> = trace

@@ -41,9 +41,14 @@ impl Plugin {
         plugin
     }
 
+    /// What was asked since the last time: paths and bodies.
+    pub(crate) fn take_whole(&self) -> Vec<(String, String)> {
+        self.calls.lock().unwrap().drain(..).collect()
+    }
+
     /// What was asked since the last time, `Mount v ID` for short.
     pub(crate) fn take(&self) -> Vec<String> {
-        let calls: Vec<_> = self.calls.lock().unwrap().drain(..).collect();
+        let calls = self.take_whole();
         let short = |(path, body): (String, String)| {
             let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
             let mut words = vec![path.rsplit('.').next().unwrap().to_owned()];

@@ -110,9 +110,10 @@ pub(super) const EARLY: Case = Case {
 
 async fn cleanup(cx: &mut Cx) -> CaseResult {
     let socket = socket(cx)?;
-    if !cx.plugin()?.is_running().await {
-        // One that has died is no matter of a clean stop.
-        start(cx).await?;
+    // One that has died, or is about to, is no matter of a clean stop.
+    if !cx.plugin()?.is_running().await || cx.activate().await?.wire_error().is_some() {
+        cx.forgive_trouble();
+        cx.restart_plugin().await?;
     }
     cx.step("kill -TERM of the plugin");
     cx.hang_up();

@@ -1,0 +1,78 @@
+//! The same scripts with the same docker CLI against a real dockerd and against this engine: what
+//! each command prints, how it ends, and what the plugin is asked have to be the same.
+//!
+//! The real one is what `ci/real-engine` starts; without it the tests are ignored, with the reason
+//! in their names, and never passed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../daemon/plugin.rs"]
+#[expect(dead_code, reason = "whole calls are compared")]
+mod plugin;
+
+mod engine;
+mod scripts;
+mod transcript;
+mod volumes;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::Engine;
+use libtest_mimic::{Arguments, Failed, Trial};
+use scripts::{KNOWN, SCRIPTS, Script};
+
+/// The two that are compared, for all scripts: both have seen the same before each.
+struct Engines {
+    real: Engine,
+    version: String,
+    ours: Engine,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let engines = Engine::real().map(|real| {
+        let version = real.version();
+        let ours = Engine::ours(&version);
+        Arc::new(Mutex::new(Engines {
+            real,
+            version,
+            ours,
+        }))
+    });
+    let trials = SCRIPTS.iter().map(|script| match engines.clone() {
+        Some(engines) => Trial::test(script.name, move || {
+            compare(
+                script,
+                &engines.lock().unwrap_or_else(PoisonError::into_inner),
+            )
+        }),
+        None => {
+            let name = format!("{} (skipped: it takes ci/real-engine)", script.name);
+            Trial::test(name, || Ok(())).with_ignored_flag(true)
+        }
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Runs a script against both, and shows the first command that is not the same.
+fn compare(script: &Script, engines: &Engines) -> Result<(), Failed> {
+    let (theirs, ours) = (engines.real.run(script), engines.ours.run(script));
+    let version = &engines.version;
+    let known = KNOWN.iter().find(|(name, _)| *name == script.name);
+    match (theirs.difference(&ours), known) {
+        (None, None) => Ok(()),
+        (Some(_), Some((_, why))) => {
+            println!("{} differs from dockerd {version}: {why}", script.name);
+            Ok(())
+        }
+        (None, Some(_)) => Err("no longer differs: take it off the list".into()),
+        (Some(difference), None) => Err(format!("dockerd {version}: {difference}").into()),
+    }
+}

@@ -1,0 +1,81 @@
+//! What became of a script: per command its exit status and what it printed, and what the plugin was
+//! asked over the whole of it, since a container that ends lets go of its volumes in its own time.
+//! IDs, times and the test's own directory differ each time and are named.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Output;
+
+use regex_lite::{Captures, Regex};
+
+pub(crate) struct Transcript {
+    directory: String,
+    ids: Vec<String>,
+    /// Commands, and what became of them; at last the plugin's calls.
+    steps: Vec<(&'static str, String)>,
+}
+
+impl Transcript {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.display().to_string(),
+            ids: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// A command that has ended.
+    pub(crate) fn ended(&mut self, command: &'static str, output: &Output) {
+        let mut text = format!("exit status {:?}\n", output.status.code());
+        for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+            for line in String::from_utf8_lossy(bytes).lines() {
+                // Of columns as wide as an ID or a size, the padding is no matter.
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let _ = writeln!(text, "{name}: {}", words.join(" "));
+            }
+        }
+        self.add(command, &text);
+    }
+
+    /// The plugin's calls: paths and bodies.
+    pub(crate) fn called(&mut self, calls: Vec<(String, String)>) {
+        let lines = calls
+            .iter()
+            .map(|(path, body)| format!("{path} {body:?}\n"));
+        self.add(
+            "(all that the plugin was asked)",
+            &lines.collect::<String>(),
+        );
+    }
+
+    fn add(&mut self, command: &'static str, text: &str) {
+        let text = text.replace(&self.directory, "<directory>");
+        let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap();
+        let text = time.replace_all(&text, "<time>");
+        let ago = Regex::new(r"(About )?\S+ seconds?( ago)?|Less than a second( ago)?").unwrap();
+        let text = ago.replace_all(&text, "<while>$2");
+        let id = Regex::new(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b").unwrap();
+        // Named in the order of their first appearance: which is which has to be the same, too.
+        let text = id
+            .replace_all(&text, |found: &Captures<'_>| {
+                let short = found[0][..12].to_owned();
+                let at = self.ids.iter().position(|id| *id == short);
+                let at = at.unwrap_or_else(|| {
+                    self.ids.push(short);
+                    self.ids.len() - 1
+                });
+                format!("<id {at}, {} digits>", found[0].len())
+            })
+            .into_owned();
+        self.steps.push((command, text));
+    }
+
+    /// The first command that did not come to the same with `ours`.
+    pub(crate) fn difference(&self, ours: &Self) -> Option<String> {
+        let mut pairs = self.steps.iter().zip(&ours.steps);
+        let ((command, theirs), (_, ours)) = pairs.find(|(theirs, ours)| theirs != ours)?;
+        Some(format!(
+            "docker {command}\n--- dockerd\n{theirs}--- fake-dockerd\n{ours}"
+        ))
+    }
+}
