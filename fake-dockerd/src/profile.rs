@@ -109,6 +109,9 @@ pub struct Profile {
     pub warns_about_ignored_driver: bool,
     /// `volume prune` spares named volumes unless `all` is asked for (API 1.42).
     pub prunes_anonymous_only: bool,
+    /// Texts of the API begin with a capital letter, and a signal is looked at before the container
+    /// is (moby 20.10: `postContainersKill`, `filters.Args.Validate`).
+    pub capital_texts: bool,
     /// How "cannot remove a container" begins.
     pub cannot_remove: CannotRemove,
     /// What the runtime below says when a process cannot be started.
@@ -180,6 +183,7 @@ const V20_10: Profile = Profile {
     repeats_create_event: true,
     warns_about_ignored_driver: false,
     prunes_anonymous_only: false,
+    capital_texts: true,
     cannot_remove: CannotRemove::YouCannot,
     oci: OciTexts {
         task: "failed to create shim task: ",
@@ -207,6 +211,7 @@ const V26_1: Profile = Profile {
     repeats_create_event: false,
     warns_about_ignored_driver: false,
     prunes_anonymous_only: true,
+    capital_texts: false,
     cannot_remove: CannotRemove::NameFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",
@@ -234,6 +239,7 @@ const V28_5: Profile = Profile {
     repeats_create_event: false,
     warns_about_ignored_driver: true,
     prunes_anonymous_only: true,
+    capital_texts: false,
     cannot_remove: CannotRemove::AskedFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",
