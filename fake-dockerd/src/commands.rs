@@ -146,11 +146,8 @@ impl Daemon {
     pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
         let (core, name) = self.with(name);
         let signal = signal.map(str::to_owned);
-        self.run(async move {
-            let container = core.containers.get(&name)?;
-            core.kill(&container, signal.as_deref()).await
-        })
-        .await
+        self.run(async move { core.kill(&name, signal.as_deref()).await })
+            .await
     }
 
     /// `docker restart`.

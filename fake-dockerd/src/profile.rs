@@ -114,6 +114,9 @@ pub struct Profile {
     pub prunes_anonymous_only: bool,
     /// A network that cannot be removed names who is on it.
     pub names_active_endpoints: bool,
+    /// Texts of the API begin with a capital letter, and a signal is looked at before the container
+    /// is (moby 20.10: `postContainersKill`, `filters.Args.Validate`).
+    pub capital_texts: bool,
     /// How "cannot remove a container" begins.
     pub cannot_remove: CannotRemove,
     /// What the runtime below says when a process cannot be started.
@@ -187,6 +190,7 @@ const V20_10: Profile = Profile {
     default_network: "default",
     prunes_anonymous_only: false,
     names_active_endpoints: false,
+    capital_texts: true,
     cannot_remove: CannotRemove::YouCannot,
     oci: OciTexts {
         task: "failed to create shim task: ",
@@ -216,6 +220,7 @@ const V26_1: Profile = Profile {
     default_network: "bridge",
     prunes_anonymous_only: true,
     names_active_endpoints: false,
+    capital_texts: false,
     cannot_remove: CannotRemove::NameFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",
@@ -245,6 +250,7 @@ const V28_5: Profile = Profile {
     default_network: "bridge",
     prunes_anonymous_only: true,
     names_active_endpoints: true,
+    capital_texts: false,
     cannot_remove: CannotRemove::AskedFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",

@@ -23,6 +23,7 @@ pub(super) struct Ask {
     /// The version that the client speaks: of the path, or the engine's own.
     pub(super) version: Version,
     query: Vec<(String, String)>,
+    capital_texts: bool,
     pub(super) request: Request<Incoming>,
 }
 
@@ -72,6 +73,7 @@ impl Ask {
             query: form_urlencoded::parse(query.as_bytes())
                 .into_owned()
                 .collect(),
+            capital_texts: profile.capital_texts,
             request,
         })
     }
@@ -115,7 +117,14 @@ impl Ask {
     pub(super) fn filters(&self, known: &[&str]) -> Result<Filters> {
         let filters = Filters::parse(self.value("filters"))?;
         match filters.0.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(Error::invalid(format!("invalid filter '{key}'"))),
+            Some(key) => {
+                let invalid = if self.capital_texts {
+                    "Invalid"
+                } else {
+                    "invalid"
+                };
+                Err(Error::invalid(format!("{invalid} filter '{key}'")))
+            }
             None => Ok(filters),
         }
     }

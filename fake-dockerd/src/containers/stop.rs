@@ -59,15 +59,35 @@ impl Core {
         Ok(())
     }
 
-    /// Sends a signal for a command; the one that kills waits for the end.
-    pub(crate) async fn kill(&self, container: &Container, signal: Option<&str>) -> Result<()> {
+    /// Sends a signal for a command; the one that kills waits for the end. Which container it was is
+    /// said in front of an error (moby: `postContainersKill`).
+    pub(crate) async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
         let signal = signal.filter(|signal| !signal.is_empty());
-        let signal = signal.map_or(Ok(SIGKILL), parse_signal)?;
-        if signal == SIGKILL {
-            self.kill_container(container).await
-        } else {
-            self.send_signal(container, signal).await
+        let parsed = signal.map_or(Ok(SIGKILL), parse_signal);
+        let capital = self.profile().capital_texts;
+        if let (true, Err(_), Some(signal)) = (capital, &parsed, signal) {
+            return Err(Error::invalid(format!("Invalid signal: {signal}")));
         }
+        let killed = async {
+            let signal = parsed?;
+            let container = self.containers.get(name)?;
+            if signal == SIGKILL {
+                self.kill_container(&container).await
+            } else {
+                self.send_signal(&container, signal).await
+            }
+        };
+        let cannot = if capital { "Cannot" } else { "cannot" };
+        let told = |error: Error| error.context(format!("{cannot} kill container: {name}"));
+        killed.await.map_err(told)
+    }
+
+    fn not_running(&self, container: &Container) -> Error {
+        let word = match self.profile().capital_texts {
+            true => "Container",
+            false => "container",
+        };
+        Error::conflict(format!("{word} {} is not running", container.id))
     }
 
     /// Kills, and waits for the end.
@@ -88,8 +108,7 @@ impl Core {
         let mut inner = container.inner.lock().await;
         let state = container.state();
         if !state.running {
-            let text = format!("container {} is not running", container.id);
-            return Err(Error::conflict(text));
+            return Err(self.not_running(container));
         }
         let ends = match &container.asked.stop_signal {
             Some(own) if signal != SIGKILL => parse_signal(own)? == signal,
@@ -145,8 +164,7 @@ impl Core {
         let inner = container.inner.lock().await;
         let state = container.state();
         if !state.running {
-            let text = format!("Container {} is not running", container.id);
-            return Err(Error::conflict(text));
+            return Err(self.not_running(container));
         }
         if state.paused == paused {
             let how = if paused { "already" } else { "not" };
