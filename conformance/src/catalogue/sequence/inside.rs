@@ -27,6 +27,8 @@ pub(super) struct Containers {
     running: Mutex<BTreeMap<String, Arc<Running>>>,
     /// What the last process complained about.
     said: Mutex<Option<String>>,
+    /// The path in a container at which a volume of the engine's own was to be.
+    shadow: Mutex<Option<String>>,
 }
 
 impl Containers {
@@ -36,6 +38,7 @@ impl Containers {
             local,
             running: Mutex::default(),
             said: Mutex::default(),
+            shadow: Mutex::default(),
         }
     }
 
@@ -52,6 +55,14 @@ impl Containers {
     /// What the last process that failed complained about.
     pub(super) fn take_complaint(&self) -> Option<String> {
         self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Where a container would have run on a volume of the engine's own: it was not started.
+    pub(super) fn take_shadow(&self) -> Option<String> {
+        self.shadow
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
@@ -76,10 +87,10 @@ impl Containers {
                 return Err(missing());
             }
             if source.starts_with(&self.local) {
-                return Err(StartError::Other(format!(
-                    "{} is not the plugin's: Docker made an empty volume of its own driver `local`",
-                    mount.destination
-                )));
+                let path = mount.destination;
+                let mut shadow = self.shadow.lock().unwrap_or_else(PoisonError::into_inner);
+                *shadow = Some(path.clone());
+                return Err(StartError::Other(format!("{path} is a local volume")));
             }
             if self.seen.sees() && !self.seen.is_directory(&source).await.unwrap_or(false) {
                 return Err(missing());

@@ -48,13 +48,15 @@ pub(super) struct Look {
     pub(super) unsure: BTreeSet<String>,
     /// Nobody can say any more whether the plugin should have released what it has mounted.
     pub(super) may_stay: bool,
+    /// The calls of the last command that led to any.
+    recent: Vec<EngineCall>,
     /// What was done so far, in the words of the user.
     history: Vec<String>,
 }
 
 impl Look {
     /// Takes note of what the engine called.
-    pub(super) async fn note(&mut self, cx: &Cx, calls: &[EngineCall]) -> CaseResult {
+    pub(super) async fn note(&mut self, cx: &Cx, calls: Vec<EngineCall>) -> CaseResult {
         for call in calls.iter().filter(|call| call.answer.is_ok()) {
             let hold = (call.name.clone(), call.id.clone());
             match call.endpoint {
@@ -72,6 +74,9 @@ impl Look {
                 _ => {}
             }
         }
+        if !calls.is_empty() {
+            self.recent = calls;
+        }
         Ok(())
     }
 
@@ -81,13 +86,33 @@ impl Look {
     }
 
     /// A command that should have worked.
-    pub(super) fn failed(&self, line: &str, failure: Failure, calls: &[EngineCall]) -> Halt {
-        let actual = match failure {
-            Failure::Told(text) => text,
-            Failure::Hung => "it did not come back".to_owned(),
+    pub(super) fn failed(
+        &self,
+        docker: &Docker,
+        command: &str,
+        failure: &Failure,
+        calls: &[EngineCall],
+    ) -> Halt {
+        let told = match failure {
+            Failure::Told(text) => text.as_str(),
+            Failure::Hung => "it did not come back",
         };
-        let finding = Finding::new(self.after(format!("`{line}` succeeds")), actual);
-        let culprit = calls.iter().rev().find(|call| !call.answer.is_ok());
+        let finding = match docker.containers.take_shadow() {
+            Some(path) => Finding::new(
+                self.after(format!(
+                    "the container of `{command}` has the plugin's volume at {path}"
+                )),
+                "Docker made an empty volume of that name with its own driver `local`",
+            ),
+            None => Finding::new(self.after(format!("`{command}` succeeds")), told),
+        };
+        // A container that does not run failed to start in the command before.
+        let earlier = told.ends_with("is not running").then_some(&self.recent);
+        let culprit = calls
+            .iter()
+            .rev()
+            .chain(earlier.into_iter().flatten().rev())
+            .find(|call| !call.answer.is_ok());
         let Some(call) = culprit else {
             return finding.because_any(HOLDING.map(str::to_owned)).into();
         };

@@ -44,7 +44,7 @@ pub(in crate::catalogue) async fn play(cx: &mut Cx) -> CaseResult {
 
 /// Whether the plugin can be given volumes without a name, where the commands ask for that.
 fn suits(cx: &mut Cx, lines: &[Line]) -> CaseResult {
-    let anonymous = lines.iter().flat_map(|line| &line.steps).any(|step| {
+    let anonymous = lines.iter().flat_map(|line| &line.steps).any(|(_, step)| {
         let Step::Create { asked, .. } = step else {
             return false;
         };
@@ -93,19 +93,20 @@ impl Play {
     }
 
     async fn line(&mut self, cx: &mut Cx, docker: &mut Docker, line: &Line) -> CaseResult {
-        for step in &line.steps {
+        for (typed, step) in &line.steps {
             self.expect(docker, step);
             let done = docker.command(cx, step).await;
             let calls = docker.take_calls(cx);
-            self.look.note(cx, &calls).await?;
+            if let (Err(failure), false) = (&done, line.fails) {
+                return Err(self.look.failed(docker, typed, failure, &calls));
+            }
+            self.look.note(cx, calls.clone()).await?;
             self.beside(cx, docker, step, &calls).await?;
             if let (Step::VolumeRemove(name), Ok(())) = (step, &done) {
                 self.look.removed.push(name.clone());
             }
-            match done {
-                Err(_) if line.fails => return Ok(()),
-                Err(failure) => return Err(self.look.failed(&line.shown, failure, &calls)),
-                Ok(()) => {}
+            if done.is_err() {
+                return Ok(());
             }
         }
         if line.fails {

@@ -12,8 +12,8 @@ use fake_dockerd::{
 pub(super) struct Line {
     /// What the user would type.
     pub(super) shown: String,
-    /// What is done.
-    pub(super) steps: Vec<Step>,
+    /// What is done, each with what the user would type for it.
+    pub(super) steps: Vec<(String, Step)>,
     /// Whether it has to fail.
     pub(super) fails: bool,
 }
@@ -120,8 +120,8 @@ impl Line {
         let shown = names.put(line);
         if let Some(step) = own {
             return Ok(Self {
+                steps: vec![(shown.clone(), step)],
                 shown,
-                steps: vec![step],
                 fails: false,
             });
         }
@@ -132,8 +132,8 @@ impl Line {
         };
         let steps = commands
             .split(" && ")
-            .map(|command| step(command, names))
-            .collect::<Result<_, _>>()?;
+            .map(|command| Ok((names.put(command), step(command, names)?)))
+            .collect::<Result<_, String>>()?;
         Ok(Self {
             shown,
             steps,
@@ -307,7 +307,7 @@ mod tests {
         assert!(line.fails);
         assert!(matches!(
             line.steps.as_slice(),
-            [Step::Stop(_), Step::VolumeRemove(name)] if name == "it's v"
+            [(_, Step::Stop(_)), (_, Step::VolumeRemove(name))] if name == "it's v"
         ));
         assert!(parse("docker frobnicate").is_err());
     }
