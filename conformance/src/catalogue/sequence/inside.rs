@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fake_dockerd::BoundMount;
@@ -29,6 +30,8 @@ pub(super) struct Containers {
     said: Mutex<Option<String>>,
     /// The path in a container at which a volume of the engine's own was to be.
     shadow: Mutex<Option<String>>,
+    /// Whether a mountpoint was no directory.
+    unusable: AtomicBool,
 }
 
 impl Containers {
@@ -39,6 +42,7 @@ impl Containers {
             running: Mutex::default(),
             said: Mutex::default(),
             shadow: Mutex::default(),
+            unusable: AtomicBool::new(false),
         }
     }
 
@@ -68,6 +72,11 @@ impl Containers {
             .take()
     }
 
+    /// Whether a mountpoint was no directory.
+    pub(super) fn take_unusable(&self) -> bool {
+        self.unusable.swap(false, Ordering::Relaxed)
+    }
+
     fn complain(&self, what: String) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         *said = Some(what);
@@ -78,9 +87,12 @@ impl Containers {
         let mut inside = Vec::new();
         for mount in mounts {
             let source = PathBuf::from(&mount.source);
-            let missing = || StartError::MissingSource {
-                source: mount.source.clone(),
-                destination: mount.destination.clone(),
+            let missing = || {
+                self.unusable.store(true, Ordering::Relaxed);
+                StartError::MissingSource {
+                    source: mount.source.clone(),
+                    destination: mount.destination.clone(),
+                }
             };
             // dockerd would hand the directory of the container's own bundle to it.
             if !source.is_absolute() {
@@ -291,10 +303,13 @@ impl Images for Shared {
             return Ok(());
         }
         let directory = to.to_owned();
-        let empty = within(seen.limit, move || {
+        let listed = within(seen.limit, move || {
             Ok(std::fs::read_dir(directory)?.next().is_none())
-        })?;
-        if empty {
+        });
+        if listed.is_err() {
+            self.0.unusable.store(true, Ordering::Relaxed);
+        }
+        if listed? {
             let (name, content) = IMAGE_FILE;
             seen.write_now(to.join(name), content)
                 .map_err(std::io::Error::other)?;
@@ -309,6 +324,10 @@ impl HostPaths for Shared {
             return true;
         }
         let path = path.to_owned();
-        within(self.0.seen.limit, move || path.symlink_metadata()).is_ok()
+        let there = within(self.0.seen.limit, move || path.symlink_metadata()).is_ok();
+        if !there {
+            self.0.unusable.store(true, Ordering::Relaxed);
+        }
+        there
     }
 }

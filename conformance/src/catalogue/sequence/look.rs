@@ -10,7 +10,7 @@ use crate::protocol::Endpoint;
 use crate::suite::{CaseResult, Cx, EngineCall, Finding, Halt, Harm};
 
 /// Rules on who holds a volume: where one of them is broken, containers lose theirs.
-const HOLDING: [&str; 9] = [
+const HOLDING: [&str; 8] = [
     "ref.same-id-twice",
     "ref.same-volume-twice",
     "unmount.not-last",
@@ -19,7 +19,6 @@ const HOLDING: [&str; 9] = [
     "ref.failed-not-counted",
     "unmount.stray",
     "mount.data-persists",
-    "mount.writable",
 ];
 
 /// Rules on letting go: where one of them is broken, mounts and volumes stay.
@@ -33,6 +32,40 @@ const LETTING_GO: [&str; 8] = [
     "mount.fail-clean",
     "remove.works",
 ];
+
+/// Rules on what calls answer and how they are taken: where one of them is broken, anything may fail.
+const ANSWERING: [&str; 11] = [
+    "get.unknown",
+    "get.same-name",
+    "get.read-only",
+    "mount.usable",
+    "mount.visible",
+    "mount.own-path",
+    "mount.writable",
+    "http.keep-alive",
+    "http.parallel-connections",
+    "conc.mount-unmount",
+    "sequence.first-use",
+];
+
+/// Names of cases that may explain a finding: the special ones first.
+fn suspecting(special: &[&str]) -> Vec<String> {
+    let all = special.iter().chain(&ANSWERING);
+    all.map(|id| (*id).to_owned()).collect()
+}
+
+/// The call that made a command fail, and its place: the last one that failed, but for lookups of
+/// volumes that were created then.
+fn culprit(calls: &[EngineCall]) -> Option<(usize, &EngineCall)> {
+    let created = |name: &str| {
+        calls.iter().any(|call| {
+            call.endpoint == Endpoint::Create && call.name == name && call.answer.is_ok()
+        })
+    };
+    let harmless = |call: &EngineCall| call.endpoint == Endpoint::Get && created(&call.name);
+    let failed = |(_, call): &(usize, &EngineCall)| !call.answer.is_ok() && !harmless(call);
+    calls.iter().enumerate().rev().find(failed)
+}
 
 /// What is known of the volumes so far.
 #[derive(Debug, Default)]
@@ -106,45 +139,57 @@ impl Look {
             ),
             None => Finding::new(self.after(format!("`{command}` succeeds")), told),
         };
+        if docker.containers.take_unusable() {
+            let finding = finding.because_any(suspecting(&[]));
+            return Halt::Setup(Endpoint::Mount, Box::new(finding));
+        }
         // A container that does not run failed to start in the command before.
-        let earlier = told.ends_with("is not running").then_some(&self.recent);
-        let culprit = calls
-            .iter()
-            .rev()
-            .chain(earlier.into_iter().flatten().rev())
-            .find(|call| !call.answer.is_ok());
-        let Some(call) = culprit else {
-            return finding.because_any(HOLDING.map(str::to_owned)).into();
+        let calls = if told.ends_with("is not running") && calls.is_empty() {
+            &self.recent
+        } else {
+            calls
         };
-        let suspects = self.suspects(call);
-        if suspects.is_empty() {
+        let Some((at, call)) = culprit(calls) else {
+            return finding.because_any(suspecting(&HOLDING)).into();
+        };
+        let special = self.suspects(call, calls.get(..at).unwrap_or_default());
+        let finding = finding.because_any(suspecting(special));
+        if special.is_empty() {
             return Halt::Setup(call.endpoint, Box::new(finding));
         }
-        finding.because_any(suspects).into()
+        finding.into()
     }
 
     /// What explains that a call failed, other than that no such call works.
-    fn suspects(&self, call: &EngineCall) -> Vec<String> {
+    fn suspects(&self, call: &EngineCall, before: &[EngineCall]) -> &'static [&'static str] {
         let held = |id: Option<&str>| {
-            self.holds.iter().any(|((name, other), count)| {
+            let earlier = self.holds.iter().any(|((name, other), count)| {
                 *count > 0 && *name == call.name && id.is_none_or(|id| id == other)
-            })
+            });
+            let now = before.iter().any(|other| {
+                other.endpoint == Endpoint::Mount
+                    && other.answer.is_ok()
+                    && other.name == call.name
+                    && id.is_none_or(|id| id == other.id)
+            });
+            earlier || now
         };
-        let some: &[&str] = match call.endpoint {
+        match call.endpoint {
             Endpoint::Mount if held(Some(&call.id)) => {
                 &["ref.same-id-twice", "ref.after-daemon-crash"]
             }
             Endpoint::Mount if held(None) => &["ref.same-volume-twice"],
             Endpoint::Remove => &LETTING_GO,
             _ => &[],
-        };
-        some.iter().map(|id| (*id).to_owned()).collect()
+        }
     }
 
     /// A command that should have been refused.
     pub(super) fn succeeded(&self, line: &str) -> Halt {
         let expected = self.after(format!("`{line}`"));
-        Finding::new(expected, "it succeeded").into()
+        Finding::new(expected, "it succeeded")
+            .because_any(suspecting(&[]))
+            .into()
     }
 
     /// Sees to it that every container has what it should have, and that what no container uses is
@@ -164,7 +209,7 @@ impl Look {
                     ))
                 };
                 let lost = |actual: String| {
-                    Finding::new(expected(), actual).because_any(HOLDING.map(str::to_owned))
+                    Finding::new(expected(), actual).because_any(suspecting(&HOLDING))
                 };
                 if let Some(real) = &mount.real
                     && !cx.is_mounted(real)?
@@ -204,7 +249,7 @@ impl Look {
                  until the plugin or the host is restarted",
             )
             .harming(Harm::Leak)
-            .because_any(LETTING_GO.map(str::to_owned))
+            .because_any(suspecting(&LETTING_GO))
             .into()
     }
 
@@ -219,7 +264,9 @@ impl Look {
             Some(name) => {
                 let expected = self.after("a removed volume is no longer listed".to_owned());
                 let actual = format!("`docker volume ls` shows {name}");
-                let finding = Finding::new(expected, actual).harming(Harm::Leak);
+                let finding = Finding::new(expected, actual)
+                    .harming(Harm::Leak)
+                    .because_any(suspecting(&[]));
                 Err(Halt::Setup(Endpoint::Remove, Box::new(finding)))
             }
         }
