@@ -53,6 +53,7 @@ pub struct Config {
     seed: Option<u64>,
     live_restore: bool,
     trace: Option<PathBuf>,
+    listener: Option<mpsc::UnboundedSender<Arc<PluginCall>>>,
     runtime: Option<Arc<dyn Runtime>>,
     images: Arc<dyn Images>,
     host: Arc<dyn HostPaths>,
@@ -74,6 +75,7 @@ impl Config {
             seed: None,
             live_restore: false,
             trace: None,
+            listener: None,
             runtime: None,
             images: Arc::new(EmptyImages),
             host: Arc::new(RealPaths),
@@ -129,6 +131,14 @@ impl Config {
         self
     }
 
+    /// Tells every plugin call to `listener`, those of the daemon's start included, which
+    /// [`Daemon::plugin_calls`] comes too late for.
+    #[must_use]
+    pub fn listener(mut self, listener: mpsc::UnboundedSender<Arc<PluginCall>>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     /// Runs processes. One runtime has to serve the daemons before and after a restart, or nothing
     /// is there to be taken over.
     #[must_use]
@@ -176,7 +186,7 @@ impl Daemon {
         let context = Context {
             profile: config.engine.profile(),
             clock: config.clock,
-            tracer: Arc::new(Tracer::new(config.trace.as_deref())?),
+            tracer: Arc::new(Tracer::new(config.trace.as_deref(), config.listener)?),
             tasks,
         };
         let random = Arc::new(Randomness::new(config.seed));
