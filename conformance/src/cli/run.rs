@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use super::settings::{RunArgs, Switch};
 use crate::exit::Exit;
+use crate::play::Play;
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
@@ -166,6 +167,7 @@ impl Setup {
             lints: Default::default(),
             health: Default::default(),
             hostile,
+            play: Play::new(args.play(seed)?),
         };
         Ok(Self { target, isolation })
     }

@@ -67,6 +67,12 @@ pub fn reproduce(case: &Case, record: &Record, target: &Target) -> Reproduce {
     Reproduce { docker, curl }
 }
 
+/// Docker commands with the plugin's name and the user's options in them.
+#[must_use]
+pub fn docker_lines(lines: &[String], target: &Target) -> Vec<String> {
+    lines.iter().map(|line| docker_line(line, target)).collect()
+}
+
 /// A docker command with the plugin's name and the user's options in it.
 fn docker_line(line: &str, target: &Target) -> String {
     let mut create = "volume create -d {plugin}".to_owned();

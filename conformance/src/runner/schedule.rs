@@ -359,7 +359,9 @@ fn start(
 ) -> (impl Future<Output = Done> + Send + 'static, AbortHandle) {
     let ledger = Arc::new(Ledger::default());
     let mut cx = Cx::new(Arc::clone(&target), Arc::clone(&ledger), case.id);
-    let longest = (target.timeout * LONGEST_CASE).max(Duration::from_mins(2));
+    let longest = (target.timeout * LONGEST_CASE)
+        .max(Duration::from_mins(2))
+        .saturating_add(target.play.options.limit);
     let begun = Instant::now();
     let task = tokio::spawn(async move {
         match tokio::time::timeout(longest, (case.run)(&mut cx)).await {
