@@ -102,6 +102,9 @@ pub struct RunArgs {
     /// Sequences that broke something before: played first, and what is found is added.
     #[arg(long, value_name = "FILE", help_heading = "The run")]
     pub(super) regressions: Option<PathBuf>,
+    /// Whether nothing but the regressions is played, and the file stays as it is.
+    #[arg(skip)]
+    pub(super) only_regressions: bool,
     /// How many cases may run at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "The run")]
     pub(super) jobs: u16,
@@ -158,10 +161,29 @@ impl RunArgs {
         Ok(Some(command))
     }
 
+    /// The same run, in which nothing is done but playing the sequences of `file`.
+    pub(super) fn replaying(mut self, file: PathBuf) -> Result<Self, String> {
+        if !file.exists() {
+            return Err(format!("{} does not exist", file.display()));
+        }
+        self.only = vec!["prop".to_owned()];
+        self.skip.clear();
+        self.sequences = Some(0);
+        self.regressions = Some(file);
+        self.only_regressions = true;
+        Ok(self)
+    }
+
     /// How much is played at random.
     pub(super) fn play(&self, seed: u64) -> Result<PlayOptions, String> {
         let file = self.regressions.as_deref();
-        let regressions = file.map(Regressions::read).transpose()?;
+        let mut regressions = file.map(Regressions::read).transpose()?;
+        if let (true, Some(file), Some(read)) = (self.only_regressions, file, &regressions) {
+            if read.entries().is_empty() {
+                return Err(format!("{} holds no sequence", file.display()));
+            }
+            regressions = regressions.map(Regressions::fixed);
+        }
         let unlimited = self.sequences.map(|_| Duration::MAX);
         Ok(PlayOptions {
             seed,

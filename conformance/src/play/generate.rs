@@ -119,7 +119,11 @@ fn moves(volumes: u8, restarts: bool) -> impl Strategy<Value = Move> {
         1 => Just(Options::Empty),
         1 => Just(Options::Bogus),
     ];
-    let restart = u32::from(restarts);
+    let (weight, rare) = if restarts {
+        (5, Step::Kill)
+    } else {
+        (1, Step::List)
+    };
     prop_oneof![
         12 => (volume(), id()).prop_map(|(volume, id)| Move::Start { volume, id }),
         9 => (volume(), hold()).prop_map(|(volume, hold)| Move::Stop { volume, hold }),
@@ -138,8 +142,8 @@ fn moves(volumes: u8, restarts: bool) -> impl Strategy<Value = Move> {
         1 => volume().prop_map(|volume| Move::Plain(Step::Path { volume })),
         1 => Just(Move::Plain(Step::List)),
         1 => Just(Move::Plain(Step::Activate)),
-        5 * restart => Just(Move::Plain(Step::Kill)),
-        restart => Just(Move::Plain(Step::Restart)),
+        1 => Just(Move::Plain(if restarts { Step::Restart } else { Step::Activate })),
+        weight => Just(Move::Plain(rare)),
     ]
 }
 

@@ -99,6 +99,15 @@ impl Play {
         played.await.clone()
     }
 
+    /// What became of each sequence of the regression file, a line each.
+    #[must_use]
+    pub fn replayed(&self) -> Vec<String> {
+        match self.found.get() {
+            Some(Ok(haul)) => haul.replayed.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     fn doing(&self, what: Option<&'static str>) {
         *self
             .progress
