@@ -188,6 +188,7 @@ impl RunArgs {
         Ok(PlayOptions {
             seed,
             sequences: self.sequences.unwrap_or(play::SEQUENCES),
+            hurry: self.sequences.is_none() && self.play_time.is_none(),
             limit: self.play_time.or(unlimited).unwrap_or(play::LIMIT),
             regressions: regressions.unwrap_or_default(),
         })

@@ -54,6 +54,8 @@ impl Question {
 pub struct Habits {
     /// For each question whether the call is refused, once that is known.
     refuses: [Option<bool>; Question::ALL.len()],
+    /// Whether the plugin is known not to keep to its decisions.
+    unsteady: bool,
 }
 
 impl Habits {
@@ -61,6 +63,13 @@ impl Habits {
     #[must_use]
     pub fn refuses(&self, question: Question) -> Option<bool> {
         self.refuses.get(question as usize).copied().flatten()
+    }
+
+    /// The same of a plugin that does not keep to them: that is known, and other things may be found.
+    #[must_use]
+    pub const fn unsteady(mut self) -> Self {
+        self.unsteady = true;
+        self
     }
 
     /// Learns from a reply, or finds that it is not what was learnt.
@@ -71,7 +80,7 @@ impl Habits {
         let refused = reply.is_refusal();
         match self.refuses.get_mut(question as usize) {
             Some(known @ None) => *known = Some(refused),
-            Some(Some(before)) if *before != refused => {
+            Some(Some(before)) if *before != refused && !self.unsteady => {
                 let word = |refused| if refused { "refused" } else { "accepted" };
                 return Err(Violation::new(
                     Invariant::Steady,

@@ -33,6 +33,8 @@ pub struct Model {
     volumes: BTreeMap<Name, Volume>,
     /// Names that were looked for or removed, and are no volumes.
     absent: BTreeSet<Name>,
+    /// Names of no volumes that an Unmount came for.
+    overdrawn: BTreeSet<Name>,
     habits: Habits,
     /// Whether the plugin was started again since the beginning.
     restarted: bool,
@@ -150,8 +152,11 @@ impl Model {
             }
             _ => {
                 self.absent.remove(name);
-                self.volumes
-                    .insert(Name::clone(name), Volume::new(opts.clone()));
+                let mut volume = Volume::new(opts.clone());
+                if self.overdrawn.remove(name) {
+                    volume.stray_unmount();
+                }
+                self.volumes.insert(Name::clone(name), volume);
                 Ok(())
             }
         }
@@ -296,6 +301,7 @@ impl Model {
     fn unmount(&mut self, name: &Name, id: &Id, reply: &Reply) -> Result<(), Violation> {
         let Some(volume) = self.volumes.get_mut(name) else {
             self.absent.insert(Name::clone(name));
+            self.overdrawn.insert(Name::clone(name));
             return self.habits.learn(Question::UnmountUnknown, reply);
         };
         if volume.holds_of(id) == 0 {

@@ -10,7 +10,7 @@ use super::generate;
 use super::regressions::Entry;
 use super::sequence::{Options, Sequence, Spelling, Step};
 use super::shrink::Shrinking;
-use super::stage::{Manner, Played, play};
+use super::stage::{Manner, Played, let_go, play};
 use super::storage::{IMPATIENCE, PATIENCE};
 use super::tell;
 use super::{Found, Haul, Play, Proof};
@@ -21,8 +21,12 @@ use crate::suite::{Cx, Halt, Ledger};
 /// How long one finding is shortened at the most.
 const LONGEST_SHORTENING: Duration = Duration::from_secs(3);
 
-/// How often the shortest sequence is played again.
-const REPEATS: u32 = 2;
+/// How long play goes on after the last finding, where the time is not the user's own choice: what
+/// is broken breaks one sequence after the other, and most of them the same.
+const AFTER_FINDING: Duration = Duration::from_secs(2);
+
+/// The shortest sequence is played again, once with all patience and once more.
+const REPEATS: [Duration; 2] = [PATIENCE, IMPATIENCE];
 
 /// So many sequences in a row that break what is known to be broken show nothing new.
 const ENOUGH_BROKEN: u64 = 40;
@@ -33,6 +37,7 @@ pub(super) async fn hunt(cx: &mut Cx, play: &Play) -> Result<Haul, Halt> {
     let mut hunt = Hunt {
         target_play: play,
         begun: Instant::now(),
+        last_finding: None,
         number: 0,
         home: Arc::clone(&home),
         habits: Habits::default(),
@@ -57,6 +62,7 @@ pub(super) async fn hunt(cx: &mut Cx, play: &Play) -> Result<Haul, Halt> {
 struct Hunt<'a> {
     target_play: &'a Play,
     begun: Instant,
+    last_finding: Option<Instant>,
     /// How many plays there were: each has names of its own.
     number: u64,
     /// The memory of the case that asked for the play.
@@ -90,6 +96,13 @@ impl Hunt<'_> {
                 self.haul.cut_short = Some(format!("the time of {limit} s was up"));
                 break;
             }
+            let quiet = self.last_finding.map(|at| at.elapsed());
+            if options.hurry && quiet.is_some_and(|quiet| quiet > AFTER_FINDING) {
+                let seconds = AFTER_FINDING.as_secs();
+                self.haul.cut_short =
+                    Some(format!("nothing new was found for {seconds} s after a finding"));
+                break;
+            }
             if known > ENOUGH_BROKEN {
                 self.haul.cut_short = Some(format!(
                     "{ENOUGH_BROKEN} sequences in a row broke nothing but what was known to be broken"
@@ -102,7 +115,12 @@ impl Hunt<'_> {
             }
             let sequence = generate::sequence(options.seed, index);
             let begun = Instant::now();
-            let (played, broken) = self.once(cx, &sequence, true, PATIENCE).await?;
+            let patience = if self.knows(Invariant::Released) {
+                IMPATIENCE
+            } else {
+                PATIENCE
+            };
+            let (played, broken) = self.once(cx, &sequence, true, patience).await?;
             self.haul.took += begun.elapsed();
             self.haul.sequences += 1;
             self.haul.calls += played.calls;
@@ -144,6 +162,7 @@ impl Hunt<'_> {
                 usual(0),
                 mount(0),
                 remove(0),
+                unmount(0, 0),
                 usual(1),
                 usual(1),
                 unmount(1, 0),
@@ -231,6 +250,11 @@ impl Hunt<'_> {
                 self.look_after(cx).await;
             }
         }
+        let left = ledger.left();
+        let left = left.iter().any(|volume| volume.exists);
+        if left && !played.unanswered && !target.health.is_dead() {
+            let_go(cx, &ledger, &played.ids).await?;
+        }
         // What could not be removed is tried again, and told, at the end of the case.
         for volume in ledger.left().iter().filter(|volume| volume.exists) {
             self.home.created(&volume.name);
@@ -274,11 +298,11 @@ impl Hunt<'_> {
             return Ok(());
         }
         let (mut played, mut broke) = (1, 1);
-        for _ in 0..REPEATS {
+        for patience in REPEATS {
             if cx.target().health.is_dead() {
                 break;
             }
-            let (_, again) = self.once(cx, &sequence, false, PATIENCE).await?;
+            let (_, again) = self.once(cx, &sequence, false, patience).await?;
             played += 1;
             if let Some(again) =
                 again.filter(|again| again.violation.invariant == last.violation.invariant)
@@ -294,6 +318,10 @@ impl Hunt<'_> {
             sequence.clone(),
         );
         options.regressions.add(&entry).map_err(Halt::Harness)?;
+        if last.violation.invariant == Invariant::Steady {
+            self.habits = self.habits.unsteady();
+        }
+        self.last_finding = Some(Instant::now());
         let record = last.ledger.record();
         self.haul.found.push(Found {
             docker: tell::docker(&sequence),

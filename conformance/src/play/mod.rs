@@ -45,6 +45,8 @@ pub struct PlayOptions {
     pub sequences: u64,
     /// How long that may take, findings and their shortening included.
     pub limit: Duration,
+    /// Whether a play that has found something ends sooner.
+    pub hurry: bool,
     /// Sequences that failed before.
     pub regressions: Regressions,
 }
@@ -55,6 +57,7 @@ impl Default for PlayOptions {
             seed: 0,
             sequences: SEQUENCES,
             limit: LIMIT,
+            hurry: true,
             regressions: Regressions::default(),
         }
     }

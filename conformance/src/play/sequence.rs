@@ -30,7 +30,7 @@ pub enum Spelling {
     Longer,
     /// The name of volume 0 in capitals.
     Capitals,
-    /// The name of volume 0 with slashes for its dashes.
+    /// The name of volume 0 with slashes for its underscores.
     Slashes,
     /// The name of volume 0 with an accent behind it.
     Accent,

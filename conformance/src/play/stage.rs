@@ -41,6 +41,8 @@ pub(super) struct Played {
     pub habits: Habits,
     /// Whether the plugin released volumes at once.
     pub prompt: Option<bool>,
+    /// The mount IDs that were used.
+    pub ids: Vec<Id>,
     /// Whether a call went unanswered.
     pub unanswered: bool,
 }
@@ -82,19 +84,15 @@ pub(super) async fn play(
         Err(Stop::Halted(halt)) => return Err(halt),
     };
     let unanswered = ledger.first_trouble().is_some();
-    let ids = stage.ids;
-    let played = Played {
+    Ok(Played {
         steps: stage.steps,
         calls: stage.calls,
+        ids: stage.ids,
         habits: *stage.model.habits(),
         prompt: stage.prompt,
         broken,
         unanswered,
-    };
-    if played.broken.is_some() && !unanswered {
-        let_go(cx, ledger, &ids).await?;
-    }
-    Ok(played)
+    })
 }
 
 /// A volume as it is called in this play.
@@ -343,7 +341,12 @@ impl<'a> Stage<'a> {
 
 /// What the volumes are called this time.
 fn roles(cx: &mut Cx, sequence: &Sequence) -> Vec<Role> {
-    let first = cx.name();
+    let mut first = cx.name();
+    // What a slash is most likely taken for.
+    let underscored = first.replace('-', "_");
+    if sequence.names.contains(&Spelling::Slashes) && cx.is_ordinary(&underscored) {
+        first = underscored;
+    }
     let mut roles = Vec::new();
     for number in (0_u8..).take(sequence.names.len()) {
         let stand_in = if number == 0 {
@@ -373,7 +376,7 @@ fn spell(first: &str, spelling: Spelling) -> Option<String> {
         Spelling::Plain => return None,
         Spelling::Longer => format!("{first}{}", first.chars().last().unwrap_or('x')),
         Spelling::Capitals => first.to_uppercase(),
-        Spelling::Slashes => first.replace('-', "/"),
+        Spelling::Slashes => first.replace('_', "/"),
         Spelling::Accent => format!("{first}\u{301}"),
         Spelling::Blank => format!("{first} "),
     };
@@ -392,7 +395,7 @@ fn ids(cx: &mut Cx) -> Vec<Id> {
 
 /// Lets go of whatever a plugin that has lost count may still hold, so that the volumes can be
 /// removed.
-async fn let_go(cx: &mut Cx, ledger: &Ledger, ids: &[Id]) -> Result<(), Halt> {
+pub(super) async fn let_go(cx: &mut Cx, ledger: &Ledger, ids: &[Id]) -> Result<(), Halt> {
     /// More holds than a sequence is likely to leave under one ID.
     const MOST: usize = 4;
     cx.enter(Arc::default(), "letting go");

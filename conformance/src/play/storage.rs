@@ -10,10 +10,10 @@ use crate::suite::{Halt, Token, is_root};
 use crate::target::{Target, mounts};
 
 /// How long a volume that nobody holds may stay mounted until that is told.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same while a finding is being shortened: it was seen once with patience.
-pub(super) const IMPATIENCE: Duration = Duration::from_millis(250);
+/// The same once that was seen: while it is being shortened, and when other things are looked for.
+pub(super) const IMPATIENCE: Duration = Duration::from_millis(100);
 
 /// A release that takes longer is not at once: such a plugin is not judged by when it releases.
 const AT_ONCE: Duration = Duration::from_millis(300);
