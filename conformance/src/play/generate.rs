@@ -291,7 +291,7 @@ mod tests {
         assert_ne!(draw(7), draw(8));
         // Also on other machines, and in later releases with the same generator.
         let text = serde_json::to_string(&sequence(1, 0)).unwrap();
-        insta::assert_snapshot!(text);
+        insta::assert_snapshot!(text, @r#"{"names":["plain","slashes"],"steps":[{"do":"unmount","volume":1,"id":0},{"do":"remove","volume":1},{"do":"unmount","volume":1,"id":1},{"do":"create","volume":0,"options":"usual"},{"do":"mount","volume":0,"id":1},{"do":"mount","volume":0,"id":2},{"do":"unmount","volume":1,"id":0}]}"#);
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         };
         let with =
             |what: &dyn Fn(&Vec<Step>) -> bool| steps.iter().filter(|steps| what(steps)).count();
-        assert!(with(&|steps| holders(steps) >= 3) > 100);
+        assert!(with(&|steps| holders(steps) >= 3) > 40);
         assert!(with(&|steps| steps.contains(&Step::Kill)) > 20);
         assert!(with(&|steps| steps.iter().any(|step| step.volume() == Some(1))) > 100);
         assert!(with(&|steps| steps.len() > 60) == 0);

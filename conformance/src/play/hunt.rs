@@ -99,8 +99,9 @@ impl Hunt<'_> {
             let quiet = self.last_finding.map(|at| at.elapsed());
             if options.hurry && quiet.is_some_and(|quiet| quiet > AFTER_FINDING) {
                 let seconds = AFTER_FINDING.as_secs();
-                self.haul.cut_short =
-                    Some(format!("nothing new was found for {seconds} s after a finding"));
+                self.haul.cut_short = Some(format!(
+                    "nothing new was found for {seconds} s after a finding"
+                ));
                 break;
             }
             if known > ENOUGH_BROKEN {
