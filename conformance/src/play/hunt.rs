@@ -312,13 +312,6 @@ impl Hunt<'_> {
                 last = again;
             }
         }
-        let options = &self.target_play.options;
-        let entry = Entry::new(
-            last.violation.invariant.id(),
-            options.seed,
-            sequence.clone(),
-        );
-        options.regressions.add(&entry).map_err(Halt::Harness)?;
         if last.violation.invariant == Invariant::Steady {
             self.habits = self.habits.unsteady();
         }
@@ -332,7 +325,7 @@ impl Hunt<'_> {
             violation: last.violation,
             proof: Proof {
                 sequence,
-                seed: options.seed,
+                seed: self.target_play.options.seed,
                 drawn,
                 calls,
                 steps_before,
