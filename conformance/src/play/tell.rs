@@ -143,6 +143,7 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
     suspects.extend(match violation.invariant {
         Invariant::Steady if traits.stray => vec!["prop.holds-own", "prop.holds-floor"],
         Invariant::HoldsFloor => vec!["prop.holds-own"],
+        Invariant::Steady | Invariant::CallsWork if traits.restart => vec!["prop.durable"],
         Invariant::HoldsKept if several => vec!["prop.outside"],
         _ => Vec::new(),
     });
