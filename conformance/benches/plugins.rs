@@ -31,6 +31,7 @@ fn main() {
         return;
     }
     whole_run();
+    random_play();
     plugins();
     many_volumes();
 }
@@ -53,6 +54,41 @@ fn whole_run() {
     println!(
         "whole run against the reference driver: {:.2} s (median of 3)\n",
         times[1].as_secs_f32()
+    );
+}
+
+/// How fast sequences are played and judged, over one connection and without restarts.
+fn random_play() {
+    let plugin = reference();
+    let Address::Unix(socket) = &plugin.address else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let report = directory.path().join("report.json");
+    let begun = Instant::now();
+    let status = Command::new(RUNNER)
+        .args([
+            "--only",
+            "prop",
+            "--sequences",
+            "3000",
+            "--seed",
+            "1",
+            "--socket",
+        ])
+        .arg(socket)
+        .arg("--format")
+        .arg(format!("json={}", report.display()))
+        .status()
+        .unwrap();
+    assert!(status.success(), "the reference driver breaks an invariant");
+    let took = begun.elapsed().as_secs_f32();
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let told = report["cases"][0]["notes"][0].as_str().unwrap();
+    println!(
+        "random play on the reference driver, one connection: {told}, {:.0} sequences/s\n",
+        3000.0 / took
     );
 }
 

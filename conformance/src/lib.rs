@@ -12,6 +12,8 @@ pub mod bench;
 pub mod catalogue;
 pub mod cli;
 pub mod exit;
+pub mod model;
+pub mod play;
 pub mod protocol;
 pub mod report;
 pub mod runner;

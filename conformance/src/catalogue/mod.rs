@@ -18,6 +18,7 @@ mod names;
 mod observed;
 mod path;
 mod plugin_files;
+mod properties;
 mod references;
 mod remove;
 mod restart;
@@ -121,6 +122,11 @@ const SECTIONS: &[Section] = &[
         name: "restart",
         title: "Restart and persistence",
         cases: restart::CASES,
+    },
+    Section {
+        name: "prop",
+        title: "Random play",
+        cases: properties::CASES,
     },
     Section {
         name: "sequence",

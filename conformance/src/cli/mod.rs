@@ -27,6 +27,7 @@ pub use settings::RunArgs;
   volplug-conformance --exec 'mine --listen {socket}' --opt path=/srv/{volume}
   volplug-conformance --plugin mine --only ref --only mount
   volplug-conformance --reference --format json=report.json
+  volplug-conformance replay found.jsonl --socket /run/docker/plugins/mine.sock
 
 EXIT STATUS:
   0    every applicable MUST holds
@@ -49,6 +50,8 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the cases: id, level and rule.
     List(ListArgs),
+    /// Play sequences that broke something before, and nothing else.
+    Replay(Box<ReplayArgs>),
     /// Explain a case: the rule, why it matters, where it comes from.
     Explain {
         /// The case's id, such as ref.same-id-twice.
@@ -57,6 +60,15 @@ enum Command {
     /// The embedded reference driver, which --reference starts.
     #[command(hide = true, name = "reference-driver")]
     Reference(volplug_driver::cli::Args),
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// What to play: a file as --regressions writes it, one sequence a line.
+    #[arg(value_name = "FILE")]
+    file: std::path::PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +93,10 @@ pub fn main(cli: Cli) -> Exit {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Replay(args)) => args
+            .run
+            .replaying(args.file)
+            .and_then(|args| run::run(&args)),
         Some(Command::List(args)) => list::list(&args.only, args.format),
         Some(Command::Explain { id }) => explain::explain(&id),
         Some(Command::Reference(args)) => return reference(&args),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::output::FormatArg;
+use crate::play::regressions::Regressions;
+use crate::play::{self, PlayOptions};
 use crate::suite::Level;
 use crate::target::UserCommand;
 use crate::wire::TlsFiles;
@@ -91,6 +93,18 @@ pub struct RunArgs {
     /// The seed of all that is random; printed with the report.
     #[arg(long, value_name = "N", help_heading = "The run")]
     pub(super) seed: Option<u64>,
+    /// How many sequences random play makes [default: 300, for 10 s at the most].
+    #[arg(long, value_name = "N", help_heading = "The run")]
+    pub(super) sequences: Option<u64>,
+    /// How long random play may take [default: 10, and as long as it takes with --sequences].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "The run")]
+    pub(super) play_time: Option<Duration>,
+    /// Sequences that broke something before: played first, and what is found is added.
+    #[arg(long, value_name = "FILE", help_heading = "The run")]
+    pub(super) regressions: Option<PathBuf>,
+    /// Whether nothing but the regressions is played, and the file stays as it is.
+    #[arg(skip)]
+    pub(super) only_regressions: bool,
     /// How many cases may run at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "The run")]
     pub(super) jobs: u16,
@@ -145,6 +159,39 @@ impl RunArgs {
             ));
         }
         Ok(Some(command))
+    }
+
+    /// The same run, in which nothing is done but playing the sequences of `file`.
+    pub(super) fn replaying(mut self, file: PathBuf) -> Result<Self, String> {
+        if !file.exists() {
+            return Err(format!("{} does not exist", file.display()));
+        }
+        self.only = vec!["prop".to_owned()];
+        self.skip.clear();
+        self.sequences = Some(0);
+        self.regressions = Some(file);
+        self.only_regressions = true;
+        Ok(self)
+    }
+
+    /// How much is played at random.
+    pub(super) fn play(&self, seed: u64) -> Result<PlayOptions, String> {
+        let file = self.regressions.as_deref();
+        let mut regressions = file.map(Regressions::read).transpose()?;
+        if let (true, Some(file), Some(read)) = (self.only_regressions, file, &regressions) {
+            if read.entries().is_empty() {
+                return Err(format!("{} holds no sequence", file.display()));
+            }
+            regressions = regressions.map(Regressions::fixed);
+        }
+        let unlimited = self.sequences.map(|_| Duration::MAX);
+        Ok(PlayOptions {
+            seed,
+            sequences: self.sequences.unwrap_or(play::SEQUENCES),
+            hurry: self.sequences.is_none() && self.play_time.is_none(),
+            limit: self.play_time.or(unlimited).unwrap_or(play::LIMIT),
+            regressions: regressions.unwrap_or_default(),
+        })
     }
 
     /// `--prepare` or `--cleanup`.

@@ -16,8 +16,9 @@ pub use json::json;
 pub use junit::junit;
 pub use progress::Progress;
 pub(crate) use reproduce::created_first;
-pub use reproduce::{Reproduce, reproduce};
+pub use reproduce::{Reproduce, docker_lines, reproduce};
 
+use crate::play::Proof;
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Exchange, Harm, Level};
 
@@ -147,6 +148,9 @@ pub struct CaseReport {
     pub duration_ms: u64,
     /// How to see it again.
     pub reproduce: Reproduce,
+    /// The shortest sequence that random play found, and how it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Proof>,
     /// What was sent and what came back.
     pub transcript: Vec<Exchange>,
     /// How many exchanges were left out in the middle of the transcript.
@@ -218,6 +222,7 @@ impl CaseReport {
             suspects: Vec::new(),
             notes: record.notes.clone(),
             duration_ms: millis(took),
+            sequence: None,
             reproduce: Reproduce::default(),
             transcript: record.exchanges.clone(),
             transcript_left_out: record.left_out,

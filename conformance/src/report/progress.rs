@@ -14,6 +14,8 @@ pub struct Progress {
     total: usize,
     counts: Summary,
     running: Vec<String>,
+    /// How far the running case is, where it says.
+    detail: String,
 }
 
 impl Progress {
@@ -26,6 +28,7 @@ impl Progress {
             total: 0,
             counts: Summary::default(),
             running: Vec::new(),
+            detail: String::new(),
         }
     }
 
@@ -48,7 +51,7 @@ impl Progress {
             line += &styled(WARN, format_args!("  {warned} warned"));
         }
         if let Some(id) = self.running.last() {
-            line += &styled(DIM, format_args!("  {id}"));
+            line += &styled(DIM, format_args!("  {id}  {}", self.detail));
         }
         self.write(&format!("\r\x1b[2K{line}"));
     }
@@ -74,7 +77,9 @@ impl Reporter for Progress {
         match event {
             Event::Started { cases } => self.total = *cases,
             Event::CaseStarted { id } => self.running.push((*id).to_owned()),
+            Event::CaseProgress { text } => (*text).clone_into(&mut self.detail),
             Event::CaseFinished(case) => {
+                self.detail.clear();
                 self.running.retain(|id| *id != case.id);
                 match case.verdict {
                     Verdict::Passed => self.counts.passed += 1,

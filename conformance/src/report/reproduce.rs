@@ -60,6 +60,12 @@ pub fn reproduce(case: &Case, record: &Record, target: &Target) -> Reproduce {
     Reproduce { docker, curl }
 }
 
+/// Docker commands with the plugin's name and the user's options in them.
+#[must_use]
+pub fn docker_lines(lines: &[String], target: &Target) -> Vec<String> {
+    lines.iter().map(|line| docker_line(line, target)).collect()
+}
+
 /// The volumes that have to be created before `lines`: `docker run` creates volumes on the way, but
 /// cannot give them options.
 pub(crate) fn created_first(lines: &[&str], target: &Target) -> Vec<String> {

@@ -7,11 +7,11 @@ use crate::target::Target;
 
 /// What became of taking back.
 #[derive(Debug, Default)]
-pub(super) struct TakenBack {
+pub(crate) struct TakenBack {
     /// A line for each volume that stays behind.
-    pub(super) left_behind: Vec<String>,
+    pub(crate) left_behind: Vec<String>,
     /// The call that was not answered, after which nothing more was tried, and whether it hung.
-    pub(super) silent: Option<(String, bool)>,
+    pub(crate) silent: Option<(String, bool)>,
 }
 
 /// Why a volume could not be removed.
@@ -23,7 +23,7 @@ enum Stays {
 }
 
 /// Releases and removes everything that `ledger` still has, the last made first, and nothing else.
-pub(super) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str) -> TakenBack {
+pub(crate) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str) -> TakenBack {
     let mut taken = TakenBack::default();
     let left_behind = &mut taken.left_behind;
     let volumes = ledger.left();

@@ -16,6 +16,11 @@ pub enum Event<'a> {
         /// Its id.
         id: &'a str,
     },
+    /// A case that takes a while is so far.
+    CaseProgress {
+        /// How far, in a few words.
+        text: &'a str,
+    },
     /// A case is over. Its verdict may still change when the whole run is known.
     CaseFinished(&'a CaseReport),
     /// Something happened between cases that the user should know.

@@ -11,8 +11,10 @@ mod recovery;
 mod schedule;
 mod verdicts;
 
+pub(crate) use cleanup::take_back;
 pub use events::{Event, Reporter};
 pub(crate) use plan::nearest;
 pub use plan::{Plan, PlanError, Selection};
+pub(crate) use recovery::recover;
 pub use recovery::{Preflight, preflight};
 pub use schedule::{Interrupt, RunOptions, run};

@@ -131,7 +131,7 @@ fn implements(activate: &Answer) -> Vec<String> {
 /// Looks after the plugin when calls of `case` went unanswered: tries each call once in its plainest
 /// form, starts the plugin anew where that helps and is allowed, and gives up on calls that hang
 /// all the same. Returns what the user should know.
-pub(super) async fn recover(target: &Arc<Target>, case: &str, what: &str) -> Option<String> {
+pub(crate) async fn recover(target: &Arc<Target>, case: &str, what: &str) -> Option<String> {
     let mut notice = None;
     if let Some(plugin) = &target.plugin {
         let running = plugin.is_running().await;

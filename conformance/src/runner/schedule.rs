@@ -16,6 +16,9 @@ use crate::report::{Report, TargetInfo};
 use crate::suite::{Case, Cx, Halt, Ledger, Mode, Need};
 use crate::target::{Broken, Target};
 
+/// How often a case that takes a while tells how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
 /// Ends when the user wants the run to end.
 pub type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -91,6 +94,7 @@ pub async fn run(
     report.set_duration(begun.elapsed());
     report.left_behind = left_behind;
     report.notices = notices;
+    report.notices.extend(target.play.replayed());
     report.interrupted = interrupted;
     reporter.event(&Event::Finished(&report));
     Ok(report)
@@ -236,6 +240,11 @@ impl Run<'_> {
                         }
                     };
                 }
+                () = tokio::time::sleep(PROGRESS_EVERY) => {
+                    if let Some(text) = self.target.play.progress() {
+                        self.reporter.event(&Event::CaseProgress { text: &text });
+                    }
+                }
                 () = &mut self.interrupt, if !self.interrupted => {
                     self.interrupted = true;
                     abort.iter().for_each(AbortHandle::abort);
@@ -358,7 +367,9 @@ fn start(
 ) -> (impl Future<Output = Done> + Send + 'static, AbortHandle) {
     let ledger = Arc::new(Ledger::default());
     let mut cx = Cx::new(Arc::clone(&target), Arc::clone(&ledger), case.id);
-    let longest = (target.timeout * LONGEST_CASE).max(Duration::from_mins(2));
+    let longest = (target.timeout * LONGEST_CASE)
+        .max(Duration::from_mins(2))
+        .saturating_add(target.play.options.limit);
     let begun = Instant::now();
     let task = tokio::spawn(async move {
         match tokio::time::timeout(longest, (case.run)(&mut cx)).await {

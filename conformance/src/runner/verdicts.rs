@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::protocol::Endpoint;
-use crate::report::{CaseReport, Verdict, reproduce};
+use crate::report::{CaseReport, Verdict, docker_lines, reproduce};
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Finding, Halt, Level};
 use crate::target::Target;
@@ -227,7 +227,11 @@ fn report(
         Err(Halt::Skip(reason)) => report.reason = Some(reason.clone()),
         Err(Halt::Harness(why)) => report.reason = Some(format!("the run itself failed: {why}")),
         Err(Halt::Finding(finding) | Halt::Setup(_, finding)) => {
-            accuse(&mut report, finding, strict)
+            accuse(&mut report, finding, strict);
+            if !finding.docker.is_empty() {
+                report.reproduce.docker = docker_lines(&finding.docker, target);
+            }
+            report.sequence = finding.proof.as_deref().cloned();
         }
     }
     report

@@ -190,7 +190,7 @@ impl Answer {
     }
 
     /// The case about the form of the answer, where the form alone makes it a failure.
-    fn misread(&self) -> Option<&'static str> {
+    pub(crate) fn misread(&self) -> Option<&'static str> {
         let response = self.response()?;
         match response.status {
             200 => {}

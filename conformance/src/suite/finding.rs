@@ -1,6 +1,7 @@
 //! How a case ends when it does not simply pass.
 
 use super::{Answer, Harm, Level};
+use crate::play::Proof;
 use crate::protocol::Endpoint;
 
 /// What a case function returns: `Ok` is a pass.
@@ -22,6 +23,11 @@ pub struct Finding {
     /// Cases one of whose findings may explain this one, where the case itself knows them: the first
     /// that has a finding does.
     pub explained_by: Vec<String>,
+    /// The docker commands that lead here, where they are not the case's own; `{plugin}` is
+    /// replaced.
+    pub docker: Vec<String>,
+    /// The sequence that shows it, where it was found by random play.
+    pub proof: Option<Box<Proof>>,
 }
 
 impl Finding {
@@ -35,6 +41,8 @@ impl Finding {
             level: None,
             harm: None,
             explained_by: Vec::new(),
+            docker: Vec::new(),
+            proof: None,
         }
     }
 
@@ -62,6 +70,20 @@ impl Finding {
     #[must_use]
     pub fn because_any(mut self, cases: impl IntoIterator<Item = String>) -> Self {
         self.explained_by.extend(cases);
+        self
+    }
+
+    /// The same finding, with docker commands of its own.
+    #[must_use]
+    pub fn with_docker(mut self, lines: Vec<String>) -> Self {
+        self.docker = lines;
+        self
+    }
+
+    /// The same finding, with the sequence that shows it.
+    #[must_use]
+    pub fn proven_by(mut self, proof: Proof) -> Self {
+        self.proof = Some(Box::new(proof));
         self
     }
 

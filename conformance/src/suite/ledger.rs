@@ -1,7 +1,7 @@
 //! What a case did: volumes and holds to take back, exchanges to show.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Exchange;
 use crate::protocol::Endpoint;
@@ -26,6 +26,8 @@ struct Inner {
     steps: Vec<String>,
     notes: Vec<String>,
     trouble: Option<Trouble>,
+    /// The memory of what is going on within the case, while it is.
+    company: Option<Arc<Ledger>>,
 }
 
 /// A volume that a case asked for.
@@ -160,9 +162,25 @@ impl Ledger {
         });
     }
 
-    /// What has to be taken back, the last made first.
+    /// What has to be taken back, the last made first, that of the company included.
     pub(crate) fn left(&self) -> Vec<MadeVolume> {
-        self.with(|inner| inner.volumes.iter().rev().cloned().collect())
+        let (company, own) = self.with(|inner| {
+            let own = inner.volumes.iter().rev().cloned();
+            (inner.company.clone(), own.collect::<Vec<_>>())
+        });
+        let theirs = company.map(|company| company.left()).unwrap_or_default();
+        theirs.into_iter().chain(own).collect()
+    }
+
+    /// From now on `company` remembers what goes on within the case: its exchanges are not shown,
+    /// and what it made is taken back with the case, should that end now.
+    pub(crate) fn accompany(&self, company: Arc<Self>) {
+        self.with(|inner| inner.company = Some(company));
+    }
+
+    /// The company is gone, and has left nothing.
+    pub(crate) fn leave(&self) {
+        self.with(|inner| inner.company = None);
     }
 
     /// All that a report shows of the case.

@@ -20,6 +20,7 @@ pub use isolation::{Isolation, isolate};
 pub use mounts::{MountEntry, mounts, mounts_of};
 pub use process::{Launch, Plugin, Stopped};
 
+use crate::play::Play;
 use crate::suite::{Lints, Naming};
 use crate::wire::Address;
 
@@ -56,6 +57,8 @@ pub struct Target {
     pub health: Health,
     /// Whether hostile names and values may be sent.
     pub hostile: bool,
+    /// The random play of the run.
+    pub play: Play,
 }
 
 impl Target {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fake_dockerd::BoundMount;
 use fake_dockerd::runtime::{
-    BoxFuture, HostPaths, Images, Process, ProcessSpec, Runtime, StartError,
+    About, BoxFuture, ExecSpec, HostPaths, Images, Process, ProcessSpec, Runtime, StartError,
 };
 use tokio::sync::watch;
 
@@ -89,9 +89,10 @@ impl Containers {
             let source = PathBuf::from(&mount.source);
             let missing = || {
                 self.unusable.store(true, Ordering::Relaxed);
-                StartError::MissingSource {
+                StartError::UnusableSource {
                     source: mount.source.clone(),
                     destination: mount.destination.clone(),
+                    why: "no such file or directory".to_owned(),
                 }
             };
             // dockerd would hand the directory of the container's own bundle to it.
@@ -245,12 +246,19 @@ impl Process for Running {
         });
     }
 
-    fn exec(&self, command: Vec<String>) -> BoxFuture<'_, Result<i32, StartError>> {
+    /// What runs beside the process is over when it is there: commands only look and write.
+    fn exec(&self, spec: ExecSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>> {
         Box::pin(async move {
-            match self.containers.upgrade() {
-                Some(containers) => containers.act(&command, &self.mounts).await,
-                None => Ok(KILLED),
-            }
+            let code = match self.containers.upgrade() {
+                Some(containers) => containers.act(&spec.command, &self.mounts).await?,
+                None => KILLED,
+            };
+            let over = Self {
+                containers: std::sync::Weak::clone(&self.containers),
+                mounts: Vec::new(),
+                ended: watch::Sender::new(Some(code)),
+            };
+            Ok(Arc::new(over) as Arc<dyn Process>)
         })
     }
 }
@@ -260,6 +268,13 @@ impl Process for Running {
 pub(super) struct Shared(pub(super) Arc<Containers>);
 
 impl Runtime for Shared {
+    fn about(&self) -> About {
+        About {
+            name: "sequence",
+            warnings: Vec::new(),
+        }
+    }
+
     fn start(&self, spec: ProcessSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>> {
         Box::pin(async move {
             let mounts = self.0.enter(spec.mounts).await?;

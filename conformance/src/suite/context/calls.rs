@@ -38,7 +38,20 @@ impl Cx {
     /// # Errors
     /// As [`create`](Self::create).
     pub async fn create_with(&mut self, name: &str, opts: &Opts) -> CaseResult<Answer> {
-        self.prepare(name).await?;
+        self.create_for(name, name, opts).await
+    }
+
+    /// Create with these options, after `--prepare` of `stand_in`.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub(crate) async fn create_for(
+        &mut self,
+        name: &str,
+        stand_in: &str,
+        opts: &Opts,
+    ) -> CaseResult<Answer> {
+        self.prepare(stand_in).await?;
         self.ledger.created(name);
         self.call(Endpoint::Create, create_body(name, opts), Some(name))
             .await
@@ -52,10 +65,7 @@ impl Cx {
     pub async fn create_strange(&mut self, name: &str) -> CaseResult<Answer> {
         let stand_in = self.name();
         let opts = self.opts_for(&stand_in);
-        self.prepare(&stand_in).await?;
-        self.ledger.created(name);
-        self.call(Endpoint::Create, create_body(name, &opts), Some(name))
-            .await
+        self.create_for(name, &stand_in, &opts).await
     }
 
     /// Get.

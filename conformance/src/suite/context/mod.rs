@@ -68,6 +68,31 @@ impl Cx {
         &self.target
     }
 
+    /// The same, to be kept while the context is used.
+    #[must_use]
+    pub(crate) fn shared_target(&self) -> Arc<Target> {
+        Arc::clone(&self.target)
+    }
+
+    /// What the context remembers.
+    #[must_use]
+    pub(crate) fn memory(&self) -> Arc<Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    /// From now on the context remembers in `ledger`, and its names and IDs are those of `purpose`.
+    /// The connection stays.
+    pub(crate) fn enter(&mut self, ledger: Arc<Ledger>, purpose: &str) {
+        self.ledger = ledger;
+        self.names = self.target.naming.for_case(purpose);
+    }
+
+    /// Whether every character of `name` is one that ordinary names are made of.
+    #[must_use]
+    pub fn is_ordinary(&self, name: &str) -> bool {
+        self.names.is_ordinary(name)
+    }
+
     /// The id of the case.
     #[must_use]
     pub fn case(&self) -> &str {

@@ -1,0 +1,285 @@
+//! How we know that random play sees: a plugin with a fault that only sequences show is found out,
+//! quickly and with a short proof, and plugins without one never are.
+//!
+//! One test a fault. The plugin is this very executable, started again with `faulty-plugin` as its
+//! first argument, so that no other program has to be built first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use volplug_fixtures::faults::FAULTS;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == "faulty-plugin") {
+        let program = std::env::args_os().take(1);
+        return volplug_fixtures::faulty::main(program.chain(words));
+    }
+    let mut arguments = Arguments::from_args();
+    // Each run has a process for the runner and one for the plugin.
+    arguments.test_threads = arguments.test_threads.or(Some(2));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut trials = vec![
+        Trial::test("the_faultless_plugin_breaks_nothing", || {
+            breaks_nothing(&faulty(""), "600")
+        }),
+        Trial::test("the_reference_driver_breaks_nothing", || {
+            breaks_nothing(&["--reference".to_owned()], "600")
+        }),
+        Trial::test("the_faultless_plugin_breaks_nothing_in_100000", || {
+            breaks_nothing(&faulty(""), "100000")
+        })
+        .with_ignored_flag(true),
+        Trial::test("the_reference_driver_breaks_nothing_in_100000", || {
+            breaks_nothing(&["--reference".to_owned()], "100000")
+        })
+        .with_ignored_flag(true),
+        Trial::test("a_finding_is_kept_and_replayed", kept_and_replayed),
+        Trial::test("a_seed_decides_what_is_found", decided_by_the_seed),
+    ];
+    let names = FAULTS.iter().map(|fault| fault.name);
+    let names: Vec<_> = names
+        .filter(|name| name.starts_with("prop.") || ALSO.contains(name))
+        .collect();
+    for name in &names {
+        let (name, seen) = (*name, Arc::clone(&seen));
+        trials.push(Trial::test(name, move || found_out(name, &seen)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let all_ran = seen.lock().unwrap().len() == names.len();
+    let short = table(&seen.lock().unwrap());
+    if all_ran && !short {
+        println!("the median proof has more than 6 steps");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// Faults that hand-written cases find, and play must find too.
+const ALSO: &[&str] = &[
+    "act.repeat:resets-holds",
+    "create.keeps-mounts:all-gone",
+    "create.keeps-mounts:one-left",
+    "mount.data-persists:re-create",
+    "mount.data-persists:unmount",
+    "mount.fail-clean:holder",
+    "mount.own-path:by-options",
+    "ref.after-daemon-crash",
+    "ref.balanced:returning-id",
+    "ref.balanced:third-holder",
+    "ref.failed-not-counted",
+    "ref.floor",
+    "ref.leak-not-yank",
+    "ref.live-restore:dropped",
+    "ref.live-restore:refused",
+    "ref.same-id-twice:refuse",
+    "ref.same-id-twice:set",
+    "ref.same-volume-twice:one-hold",
+    "remove.failed-keeps:data-gone",
+    "remove.failed-keeps:unusable",
+    "remove.stays-removed",
+    "remove.works:still-listed",
+    "restart.faithful",
+    "restart.old-ids:refused",
+    "restart.old-ids:takes-all",
+    "restart.remembers:in-memory",
+    "sec.injective:case",
+    "sec.injective:slash",
+    "sec.injective:unicode",
+    "unmount.not-last",
+    "unmount.stray:takes-all",
+    "unmount.stray:takes-another",
+];
+
+/// The flags for the plugin with a fault, or without.
+fn faulty(fault: &str) -> Vec<String> {
+    let this = std::env::current_exe().unwrap();
+    let fault = if fault.is_empty() {
+        String::new()
+    } else {
+        format!(" --fault {fault}")
+    };
+    let plugin = format!(
+        "{} faulty-plugin --socket {{socket}} --root {{work}}/root{fault}",
+        this.display()
+    );
+    ["--exec", &plugin].map(str::to_owned).to_vec()
+}
+
+/// A run of the section `prop`.
+fn play(directory: &Path, target: &[String], flags: &[&str]) -> (i32, Value) {
+    let report = directory.join("report.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_volplug-conformance"))
+        .args(flags)
+        .args(target)
+        .args(["--seed", "1", "--timeout", "2", "--format"])
+        .arg(format!("json={}", report.display()))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let report = std::fs::read(&report).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let report = serde_json::from_slice(&report).unwrap_or_else(|_| panic!("{told}"));
+    (output.status.code().unwrap(), report)
+}
+
+fn findings(report: &Value) -> Vec<&Value> {
+    let cases = report["cases"].as_array().unwrap().iter();
+    cases
+        .filter(|case| case["verdict"] == "failed" || case["verdict"] == "warned")
+        .collect()
+}
+
+fn breaks_nothing(target: &[String], sequences: &str) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let flags = ["--only", "prop", "--sequences", sequences];
+    let (status, report) = play(directory.path(), target, &flags);
+    let cases = report["cases"].as_array().unwrap();
+    for case in cases {
+        if case["verdict"] != "passed" {
+            return Err(format!("{}: {} {}", case["id"], case["reason"], case["sequence"]).into());
+        }
+    }
+    let played = cases[0]["notes"][0].as_str().unwrap_or_default();
+    if !played.starts_with(sequences) || status != 0 || report.get("left_behind").is_some() {
+        let left = &report["left_behind"];
+        return Err(format!("status {status}, {played}, left behind: {left}").into());
+    }
+    println!("{played}");
+    Ok(())
+}
+
+/// What became of a fault, for the table at the end.
+struct Seen {
+    fault: &'static str,
+    found: Vec<(String, Value)>,
+    /// How long the whole run took, in milliseconds.
+    ms: u64,
+}
+
+fn found_out(fault: &'static str, seen: &Mutex<Vec<Seen>>) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let (status, report) = play(directory.path(), &faulty(fault), &["--only", "prop"]);
+    let mut found: Vec<_> = findings(&report)
+        .into_iter()
+        .map(|case| {
+            (
+                case["id"].as_str().unwrap().to_owned(),
+                case["sequence"].clone(),
+            )
+        })
+        .collect();
+    // The first that was found comes first.
+    found.sort_by_key(|(_, proof)| proof["calls"].as_u64());
+    let meant = fault.split(':').next().unwrap_or_default();
+    let missed = fault.starts_with("prop.") && found.iter().all(|(id, _)| id != meant);
+    let flaky: Vec<_> = found
+        .iter()
+        .filter(|(_, proof)| proof["broke"] != proof["played"])
+        .map(|(id, proof)| format!("{id} is flaky: {proof}"))
+        .collect();
+    let told = format!("{:?}", found.iter().map(|(id, _)| id).collect::<Vec<_>>());
+    let nothing = found.is_empty();
+    seen.lock().unwrap().push(Seen {
+        fault,
+        found,
+        ms: report["duration_ms"].as_u64().unwrap(),
+    });
+    if nothing || missed {
+        return Err(format!("not found out, with status {status}: {told}").into());
+    }
+    if !flaky.is_empty() {
+        return Err(flaky.join("\n").into());
+    }
+    Ok(())
+}
+
+fn kept_and_replayed() -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("found.jsonl");
+    let shown = file.display().to_string();
+    let broken = faulty("prop.holds-kept:fourth-holder");
+    let keep = ["--only", "prop", "--regressions", &shown];
+    let (status, first) = play(directory.path(), &broken, &keep);
+    assert_eq!(status, 1);
+    let kept = std::fs::read_to_string(&file)?;
+    assert_eq!(kept.lines().count(), findings(&first).len());
+    // Found again by the file alone, and not written down twice.
+    let more = [&keep[..], &["--sequences", "0"]].concat();
+    let (status, again) = play(directory.path(), &broken, &more);
+    assert_eq!(status, 1);
+    assert_eq!(findings(&again)[0]["sequence"]["drawn"], Value::Null);
+    assert_eq!(std::fs::read_to_string(&file)?, kept);
+    // Replayed on a plugin that is right, it holds.
+    let (status, right) = play(directory.path(), &faulty(""), &["replay", &shown]);
+    assert_eq!(status, 0, "{}", right["notices"]);
+    assert!(right["notices"][0].as_str().unwrap().contains("holds now"));
+    let (status, _) = play(directory.path(), &broken, &["replay", &shown]);
+    assert_eq!(status, 1);
+    Ok(())
+}
+
+fn decided_by_the_seed() -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let broken = faulty("ref.balanced:third-holder");
+    let proofs = ["1", "8"].map(|jobs| {
+        let (_, report) = play(
+            directory.path(),
+            &broken,
+            &["--only", "prop", "--jobs", jobs],
+        );
+        findings(&report)
+            .into_iter()
+            .map(|case| (case["id"].clone(), case["sequence"]["sequence"].clone()))
+            .collect::<Vec<_>>()
+    });
+    assert!(!proofs[0].is_empty());
+    assert_eq!(proofs[0], proofs[1]);
+    Ok(())
+}
+
+/// Prints what found which fault, and how; whether the proofs are short.
+fn table(seen: &[Seen]) -> bool {
+    if seen.is_empty() {
+        return true;
+    }
+    let width = seen.iter().map(|seen| seen.fault.len()).max().unwrap_or(0);
+    println!(
+        "{:width$}  {:16} {:>6} {:>5} {:>6} {:>5}  also",
+        "fault", "found by", "calls", "steps", "tries", "s"
+    );
+    let mut lengths = Vec::new();
+    for Seen { fault, found, ms } in seen {
+        let Some(((by, proof), others)) = found.split_first() else {
+            println!("{fault:width$}  NOT FOUND");
+            continue;
+        };
+        let steps = proof["sequence"]["steps"].as_array().map_or(0, Vec::len);
+        lengths.push(steps);
+        let seconds = f64::from(u32::try_from(*ms).unwrap_or(u32::MAX)) / 1000.0;
+        let others: Vec<&str> = others.iter().map(|(id, _)| id.as_str()).collect();
+        println!(
+            "{fault:width$}  {by:16} {:>6} {steps:>5} {:>6} {seconds:>5.1}  {}",
+            proof["calls"],
+            proof["tries"],
+            others.join(" ")
+        );
+    }
+    lengths.sort_unstable();
+    let median = lengths.get(lengths.len() / 2).copied().unwrap_or(0);
+    println!(
+        "{} of {} faults found; the median proof has {median} steps\n",
+        lengths.len(),
+        seen.len()
+    );
+    median <= 6
+}
