@@ -43,6 +43,34 @@ impl<B: Backend> Keeper<B> {
         }
     }
 
+    /// The storage.
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Makes something of every volume and the number of its holds, in the order of names. Asks
+    /// no storage.
+    pub(crate) async fn survey<T: Send + 'static>(
+        &self,
+        make: impl Fn(Volume, u64) -> T + Send + 'static,
+    ) -> Result<Vec<T>, Error> {
+        let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
+        let walk = move || {
+            let mut made = Vec::new();
+            store.visit(|name, record| {
+                let holders = record.as_ref().map_or(0, |record| record.holds.total());
+                made.extend(
+                    listed(backend.as_ref(), name, record.as_ref())
+                        .map(|volume| make(volume, holders)),
+                );
+            })?;
+            Ok(made)
+        };
+        // Long with many volumes, so off the threads that answer Gets.
+        let walk = tokio::task::spawn_blocking(walk).await;
+        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+    }
+
     /// Decides and carries out one change of one volume.
     async fn change(
         &self,
@@ -204,17 +232,7 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
-        let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
-        let walk = move || {
-            let mut volumes = Vec::new();
-            store.visit(|name, record| {
-                volumes.extend(listed(backend.as_ref(), name, record.as_ref()))
-            })?;
-            Ok(volumes)
-        };
-        // Long with many volumes, so off the threads that answer Gets.
-        let walk = tokio::task::spawn_blocking(walk).await;
-        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+        self.survey(|volume, _| volume).await
     }
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {

@@ -4,6 +4,7 @@
 //! reference counts, of HTTP or of what is remembered: [`crate::keeper`] calls it for one volume
 //! at a time, and only when [`crate::volumes::rules`] say that something is to be done.
 
+mod config;
 pub mod local;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::{
     types::{Options, VolumeName},
     volumes::Key,
 };
+pub use config::{BackendConfig, Found, Site};
 
 /// The volume that a backend is asked to work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,15 @@ pub trait Backend: Send + Sync + 'static {
     /// More for Get's `Status`. Must not touch the storage.
     fn status(&self, _spec: &Spec) -> Map<String, Value> {
         Map::new()
+    }
+
+    /// Whether the storage can be used, for status and metrics. May ask the storage: whoever asks
+    /// waits for a bounded time only.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn health(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
     }
 
     /// Makes the storage of a new volume, or refuses its options. All or nothing.

@@ -14,13 +14,13 @@ mod trash;
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Backend, DataOnRemove, Spec};
+use super::{Backend, BackendConfig, DataOnRemove, Found, Site, Spec};
 use crate::{
+    StartError,
     error::{Error, ErrorKind},
     root::DataRoot,
     volumes::Key,
 };
-pub(crate) use recovery::{Found, recover};
 use trash::Trash;
 pub use trash::Trashed;
 
@@ -34,9 +34,25 @@ pub struct Local {
     trash: Trash,
 }
 
+/// The options of `volplug-driver local`: none beyond those of all plugins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+#[non_exhaustive]
+pub struct LocalOptions {}
+
+impl BackendConfig for LocalOptions {
+    type Backend = Local;
+
+    fn open(&self, site: &Site<'_>) -> Result<(Local, Vec<Found>), StartError> {
+        let failed = |error: io::Error| StartError::data_root(site.root.path(), error);
+        let local = Local::new(site.root.clone()).map_err(failed)?;
+        let found = recovery::recover(&local, site.lost, site.known).map_err(failed)?;
+        Ok((local, found))
+    }
+}
+
 impl Local {
     /// A backend below a data root that this process has claimed.
-    pub(crate) fn new(root: DataRoot) -> io::Result<Self> {
+    fn new(root: DataRoot) -> io::Result<Self> {
         let trash = Trash::start(root.trash())?;
         Ok(Self { root, trash })
     }
@@ -59,6 +75,18 @@ impl Backend for Local {
 
     fn mountpoint(&self, key: &Key) -> PathBuf {
         self.volume_dir(key).join(DATA)
+    }
+
+    async fn health(&self) -> Result<(), Error> {
+        let volumes = self.root.volumes();
+        blocking(move || match fs::read_dir(&volumes) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} cannot be read: {error}", volumes.display()),
+            )),
+        })
+        .await
     }
 
     async fn provision(&self, spec: &Spec) -> Result<(), Error> {

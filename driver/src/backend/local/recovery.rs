@@ -13,23 +13,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{DATA, Local, note, trash};
-use crate::{
-    types::{Options, VolumeName},
-    volumes::Key,
-};
-
-/// A volume found without a record.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) name: VolumeName,
-    pub(crate) options: Options,
-    pub(crate) created_at: Timestamp,
-}
+use super::{DATA, Found, Local, note, trash};
+use crate::{types::Options, volumes::Key};
 
 /// Tidies up before the first request. `known` tells whether the store has a record of a name;
 /// `lost` is whether there is no store to ask, so that every directory counts as a volume.
-pub(crate) fn recover(
+pub(super) fn recover(
     local: &Local,
     lost: bool,
     known: impl Fn(&str) -> bool,

@@ -1,0 +1,16 @@
+//! One plugin: a name, sockets, a data root, and storage of some kind.
+//!
+//! [`PluginOptions`] are what all kinds have in common. Each kind adds its own as a
+//! [`BackendConfig`], and [`PluginConfig`] lists the kinds. A plugin is [bound](PluginConfig::bind)
+//! first, so that everything that can go wrong is told before any is served.
+
+mod bind;
+mod kinds;
+mod options;
+
+pub(crate) use bind::BoundPlugin;
+pub use kinds::{PluginArgs, PluginConfig};
+pub use options::{AnnounceOptions, ListenOptions, PluginOptions, ScopeArg};
+
+#[cfg(doc)]
+use crate::backend::BackendConfig;
