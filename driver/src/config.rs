@@ -61,7 +61,10 @@ pub fn check(plugins: &[PluginConfig], source: &str) -> Result<(), StartError> {
                 .tcp
                 .filter(|address| address.port() != 0)
                 .map(|address| ("tcp", address.to_string())),
-            Some(("data-root", options.data_root.display().to_string())),
+            Some(match &options.state_dir {
+                Some(directory) => ("state-dir", directory.display().to_string()),
+                None => ("data-root", options.data_root.display().to_string()),
+            }),
         ];
         for want in wanted.into_iter().flatten() {
             let (key, value) = want.clone();

@@ -4,16 +4,19 @@
 //! [`rules`], let the backend carry the change out, store the new record. The record comes last,
 //! so what was answered is on disk; when it cannot be stored, the backend's step is undone. Get
 //! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
+//!
+//! Storage that hosts share is the exception: it is asked for its volumes, for a short time, and
+//! when it does not answer, what was last known counts ([`sharing`]).
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    backend::{Backend, Spec},
+    backend::{Backend, Found, Spec},
     driver::VolumeDriver,
-    error::{Error, Quoted},
+    error::{Error, ErrorKind, Quoted},
     locks::Locks,
     secret,
     store::Store,
@@ -21,8 +24,12 @@ use crate::{
     volumes::{
         Key, Record,
         rules::{self, Change},
+        sharing,
     },
 };
+
+/// How long shared storage is waited for before what was last known counts.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A [`VolumeDriver`] that keeps volumes on a [`Backend`].
 #[derive(Debug)]
@@ -71,14 +78,79 @@ impl<B: Backend> Keeper<B> {
         walk.map_err(|cause| Error::internal("list the volumes", cause))?
     }
 
+    /// A volume as it is now; see [`sharing`].
+    async fn look_up(&self, name: &VolumeName) -> Result<Option<Record>, Error> {
+        let record = self.store.read(name)?;
+        if !self.backend.is_shared() {
+            return Ok(record);
+        }
+        match self.ask_storage(self.backend.find(name)).await {
+            Ok(found) => {
+                let found = found.map(|found| (found.options, found.created_at));
+                Ok(sharing::merged(record, found))
+            }
+            Err(error) if record.is_some() => {
+                tracing::warn!(volume = %name, %error, "the storage does not say how the volume is now");
+                Ok(record)
+            }
+            Err(error) => Err(error.about(name)),
+        }
+    }
+
+    async fn ask_storage<T>(
+        &self,
+        question: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::time::timeout(PATIENCE, question).await;
+        answer.unwrap_or_else(|_| {
+            let message = format!("the storage did not answer within {PATIENCE:?}");
+            Err(Error::new(ErrorKind::Unavailable, message))
+        })
+    }
+
+    /// All volumes on shared storage, and those held here that are not there any more.
+    async fn list_shared(&self) -> Result<Vec<Volume>, Error> {
+        let known = self.survey(|volume, _| volume).await?;
+        let found = match self.ask_storage(self.backend.find_all()).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "the storage does not say which volumes there are");
+                return Ok(known);
+            }
+        };
+        let held = known
+            .into_iter()
+            .filter(|volume| volume.mountpoint.is_some());
+        let mut volumes: BTreeMap<_, _> = found
+            .into_iter()
+            .map(|Found { name, .. }| (name.as_str().to_owned(), Volume::new(name.as_str())))
+            .collect();
+        volumes.extend(held.map(|volume| (volume.name.clone(), volume)));
+        Ok(volumes.into_values().collect())
+    }
+
     /// Decides and carries out one change of one volume.
     async fn change(
         &self,
         name: &VolumeName,
-        decide: impl FnOnce(Option<&Record>) -> Result<Change, Error>,
+        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let _lock = self.locks.acquire(name).await;
-        let current = self.store.read(name)?;
+        match self.try_change(name, &decide).await {
+            // Another host made it at the same moment. Now it is there, and may be just as asked.
+            Err(error) if self.backend.is_shared() && error.kind() == ErrorKind::Conflict => {
+                self.try_change(name, &decide).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_change(
+        &self,
+        name: &VolumeName,
+        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
+    ) -> Result<(), Error> {
+        let current = self.look_up(name).await?;
         let change = decide(current.as_ref())?;
         self.carry_out(name, current, change)
             .await
@@ -225,20 +297,23 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn get(&self, name: VolumeName) -> Result<Volume, Error> {
-        match self.store.read(&name)? {
+        match self.look_up(&name).await? {
             Some(record) => Ok(self.describe(&name, record)),
             None => Err(Error::not_found(&name)),
         }
     }
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
+        if self.backend.is_shared() {
+            return self.list_shared().await;
+        }
         self.survey(|volume, _| volume).await
     }
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
         let record = self
-            .store
-            .read(&name)?
+            .look_up(&name)
+            .await?
             .ok_or_else(|| Error::not_found(&name))?;
         Ok(record.is_mounted().then(|| self.mountpoint(&name)))
     }

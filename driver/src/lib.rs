@@ -55,6 +55,7 @@ pub mod cli;
 pub mod config;
 mod driver;
 mod error;
+mod host;
 pub mod keeper;
 mod locks;
 mod logging;

@@ -89,7 +89,39 @@ pub trait Backend: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Makes the storage of a new volume, or refuses its options. All or nothing.
+    /// Called once, before the first request: `held` tells which volumes are still mounted on this
+    /// host. What is attached beyond them is left over from a crash.
+    fn resume(&self, _held: &dyn Fn(&VolumeName) -> bool) {}
+
+    /// Whether other hosts make and remove volumes on this storage as well, so that it, and not
+    /// the records of this host, says which there are.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Looks for a volume on [shared](Self::is_shared) storage. Asked at every call, for a bounded
+    /// time.
+    ///
+    /// # Errors
+    /// When the storage cannot be asked.
+    fn find(
+        &self,
+        _name: &VolumeName,
+    ) -> impl Future<Output = Result<Option<Found>, Error>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Looks for all volumes on [shared](Self::is_shared) storage.
+    ///
+    /// # Errors
+    /// When the storage cannot be asked.
+    fn find_all(&self) -> impl Future<Output = Result<Vec<Found>, Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Makes the storage of a new volume, or refuses its options. All or nothing. On shared
+    /// storage, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) says that another host made it
+    /// at the same moment.
     fn provision(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes the storage appear at the mountpoint. Asked on every Mount, so it must be cheap and

@@ -5,7 +5,7 @@ use std::{fs, path::Path, pin::Pin, sync::Arc};
 use super::PluginOptions;
 use crate::{
     StartError,
-    backend::{BackendConfig, Found, Site},
+    backend::{Backend as _, BackendConfig, Found, Site},
     keeper::Keeper,
     monitor::{Measured, Monitored, PluginMonitor},
     root::DataRoot,
@@ -143,7 +143,7 @@ fn open<C: BackendConfig>(
     options: &PluginOptions,
     backend: &C,
 ) -> Result<Keeper<C::Backend>, StartError> {
-    let root = DataRoot::claim(&options.data_root)?;
+    let root = DataRoot::claim(&options.data_root, options.state_dir.as_deref())?;
     let state = root.state();
     let (store, condition) = Store::open(&state)?;
     let (backend, found) = backend.open(&Site {
@@ -153,6 +153,7 @@ fn open<C: BackendConfig>(
         known: &|name| store.knows(name),
     })?;
     begin(&store, &state, options, found)?;
+    backend.resume(&|name| matches!(store.read(name), Ok(Some(record)) if record.is_mounted()));
     Ok(Keeper::new(backend, store, Scope::from(options.scope)))
 }
 

@@ -41,7 +41,12 @@ pub struct PluginOptions {
     )]
     pub data_root: PathBuf,
 
-    /// Who sees the volumes, as told to Docker
+    /// Keep the state of this host here instead of in the data root, which other hosts may then
+    /// share, as on NFS: the volumes are what is found there, whoever made them
+    #[arg(long, value_name = "DIR", env = "VOLPLUG_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Who sees the volumes, as told to Docker; global takes storage that the hosts share
     #[arg(long, env = "VOLPLUG_SCOPE", default_value = "local")]
     pub scope: ScopeArg,
 
@@ -187,6 +192,7 @@ impl PluginOptions {
             },
             announce: AnnounceOptions::default(),
             data_root: data_root.into(),
+            state_dir: None,
             scope: ScopeArg::Local,
             request_timeout: None,
             forget_holds: false,
