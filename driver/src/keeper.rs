@@ -6,15 +6,17 @@
 //! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
 //!
 //! Storage that hosts share is the exception: it is asked for its volumes, for a short time, and
-//! when it does not answer, what was last known counts ([`sharing`]).
+//! when it does not answer, what was last known counts (`lookup`).
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+mod lookup;
+
+use std::{path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    backend::{Backend, Found, Spec},
+    backend::{Backend, Spec},
     driver::VolumeDriver,
     error::{Error, ErrorKind, Quoted},
     locks::Locks,
@@ -24,12 +26,8 @@ use crate::{
     volumes::{
         Key, Record,
         rules::{self, Change},
-        sharing,
     },
 };
-
-/// How long shared storage is waited for before what was last known counts.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A [`VolumeDriver`] that keeps volumes on a [`Backend`].
 #[derive(Debug)]
@@ -76,57 +74,6 @@ impl<B: Backend> Keeper<B> {
         // Long with many volumes, so off the threads that answer Gets.
         let walk = tokio::task::spawn_blocking(walk).await;
         walk.map_err(|cause| Error::internal("list the volumes", cause))?
-    }
-
-    /// A volume as it is now; see [`sharing`].
-    async fn look_up(&self, name: &VolumeName) -> Result<Option<Record>, Error> {
-        let record = self.store.read(name)?;
-        if !self.backend.is_shared() {
-            return Ok(record);
-        }
-        match self.ask_storage(self.backend.find(name)).await {
-            Ok(found) => {
-                let found = found.map(|found| (found.options, found.created_at));
-                Ok(sharing::merged(record, found))
-            }
-            Err(error) if record.is_some() => {
-                tracing::warn!(volume = %name, %error, "the storage does not say how the volume is now");
-                Ok(record)
-            }
-            Err(error) => Err(error.about(name)),
-        }
-    }
-
-    async fn ask_storage<T>(
-        &self,
-        question: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let answer = tokio::time::timeout(PATIENCE, question).await;
-        answer.unwrap_or_else(|_| {
-            let message = format!("the storage did not answer within {PATIENCE:?}");
-            Err(Error::new(ErrorKind::Unavailable, message))
-        })
-    }
-
-    /// All volumes on shared storage, and those held here that are not there any more.
-    async fn list_shared(&self) -> Result<Vec<Volume>, Error> {
-        let known = self.survey(|volume, _| volume).await?;
-        let found = match self.ask_storage(self.backend.find_all()).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "the storage does not say which volumes there are");
-                return Ok(known);
-            }
-        };
-        let held = known
-            .into_iter()
-            .filter(|volume| volume.mountpoint.is_some());
-        let mut volumes: BTreeMap<_, _> = found
-            .into_iter()
-            .map(|Found { name, .. }| (name.as_str().to_owned(), Volume::new(name.as_str())))
-            .collect();
-        volumes.extend(held.map(|volume| (volume.name.clone(), volume)));
-        Ok(volumes.into_values().collect())
     }
 
     /// Decides and carries out one change of one volume.

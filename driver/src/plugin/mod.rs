@@ -6,11 +6,13 @@
 
 mod bind;
 mod kinds;
+mod listening;
 mod options;
 
 pub(crate) use bind::BoundPlugin;
 pub use kinds::{PluginArgs, PluginConfig};
-pub use options::{AnnounceOptions, ListenOptions, PluginOptions, ScopeArg};
+pub use listening::{AnnounceOptions, ListenOptions};
+pub use options::{PluginOptions, ScopeArg};
 
 #[cfg(doc)]
 use crate::backend::BackendConfig;
