@@ -45,9 +45,10 @@ impl DataRoot {
         let failed_own = |error: io::Error| StartError::data_root(own, error);
         let state_directory = make(own).map_err(failed_own)?;
         let lock = lock(&state_directory).map_err(|error| match error {
-            LockFailure::Taken(holder) => {
-                StartError::data_root(own, format!("another driver{holder} is using it"))
-            }
+            LockFailure::Taken(holder) => StartError::DataRootInUse {
+                path: own.display().to_string(),
+                holder,
+            },
             LockFailure::Io(error) => failed_own(error),
         })?;
         let host = match state {

@@ -22,6 +22,14 @@ pub enum StartError {
         /// What is in the way.
         reason: String,
     },
+    /// The data root, or the state directory, belongs to a driver that runs.
+    #[error("cannot use the data root {path}: another driver{holder} is using it")]
+    DataRootInUse {
+        /// The directory.
+        path: String,
+        /// Which one, as ` (process 17)`; empty where that is not known.
+        holder: String,
+    },
     /// The state file cannot be used, and setting it aside would not help.
     #[error("cannot use the state file {path}: {reason}")]
     State {

@@ -6,19 +6,24 @@
 //! connections open. What is mounted stays mounted in any case: a plugin that stops unmounts
 //! nothing, and remembers who holds what.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::{Duration, Instant, sleep},
 };
 
 use crate::{
     StartError,
-    monitor::Monitors,
+    monitor::{Monitored, Monitors},
     plugin::{BoundPlugin, PluginConfig},
     server::{PassedSockets, Tls},
 };
+
+/// How long the data root of a plugin that has stopped is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(50);
 
 /// Runs one plugin until `shutdown` is ready.
 ///
@@ -42,7 +47,7 @@ pub(crate) struct Supervisor {
 
 struct Running {
     config: PluginConfig,
-    monitor: std::sync::Arc<dyn crate::monitor::Monitored>,
+    monitor: Arc<dyn Monitored>,
     tls: Option<Tls>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -148,14 +153,28 @@ impl Supervisor {
         let Some(old) = self.halt(name).await else {
             return self.launch(config, only).await;
         };
-        let failure = match self.launch(config, only).await {
+        let failure = match self.launch_after(config, only).await {
             Ok(()) => return Ok(()),
             Err(failure) => failure,
         };
-        if let Err(error) = self.launch(old, only).await {
+        if let Err(error) = self.launch_after(old, only).await {
             tracing::error!(plugin = name, %error, "and the old configuration cannot be used any more");
         }
         Err(failure)
+    }
+
+    /// Starts a plugin in the place of one that has just stopped. A report under way, or a call that
+    /// outlived the time for stopping, holds the data root for a moment longer.
+    async fn launch_after(&mut self, config: PluginConfig, only: bool) -> Result<(), StartError> {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match self.launch(config.clone(), only).await {
+                Err(StartError::DataRootInUse { .. }) if Instant::now() < patience => {
+                    sleep(RETRY).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn launch(&mut self, config: PluginConfig, only: bool) -> Result<(), StartError> {
@@ -192,15 +211,17 @@ impl Supervisor {
         } = self.running.remove(name)?;
         stop.send_replace(true);
         let _ = task.await;
-        // A report that is being made holds the plugin's state for a moment longer.
         self.publish();
         Some(config)
     }
 
     fn publish(&self) {
         let monitors = self.running.values();
-        self.monitors
-            .set(monitors.map(|running| running.monitor.clone()).collect());
+        self.monitors.set(
+            monitors
+                .map(|running| Arc::clone(&running.monitor))
+                .collect(),
+        );
     }
 }
 

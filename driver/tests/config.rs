@@ -10,7 +10,12 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use nix::sys::signal::Signal;
 use support::{Client, ID, several::Yard};
@@ -149,7 +154,7 @@ fn the_environment_is_not_meant_for_the_plugins_of_a_file() {
         "c.toml",
         &(yard.plugin("one", "") + &yard.plugin("two", "")),
     );
-    let mut command = std::process::Command::new(support::several::BINARY);
+    let mut command = Command::new(support::several::BINARY);
     command
         .env("VOLPLUG_CONFIG", &file)
         .env("VOLPLUG_SCOPE", "global")
@@ -187,7 +192,7 @@ fn a_plugin_of_the_command_line_joins_those_of_the_file() {
 fn an_empty_variable_counts_as_none() {
     let yard = Yard::new();
     let socket = yard.path("plug.sock");
-    let mut command = std::process::Command::new(support::several::BINARY);
+    let mut command = Command::new(support::several::BINARY);
     command
         .args(["local", "--data-root", &yard.text("root")])
         .env("VOLPLUG_SOCKET", &socket)
@@ -198,4 +203,40 @@ fn an_empty_variable_counts_as_none() {
     let _driver = yard.spawn(&mut command);
     support::wait_until("it listens", || socket.exists());
     Client::connect(&socket).create("v1").ok();
+}
+
+#[test]
+fn a_replaced_plugin_waits_for_the_report_that_looks_at_it() {
+    let yard = Yard::new();
+    let file = yard.write("c.toml", &yard.plugin("one", ""));
+    let (status, socket) = (yard.text("status.sock"), yard.path("one.sock"));
+    let words = [
+        "--config",
+        file.to_str().unwrap(),
+        "--status-listen",
+        &status,
+    ];
+    let driver = yard.start(&words, &socket);
+    Client::connect(&socket).create("v1").ok();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                let shown = Command::new(support::several::BINARY)
+                    .args(["status", "--status-listen", &status])
+                    .output();
+                assert!(shown.unwrap().status.success());
+            }
+        });
+        for round in 1..=10 {
+            let changed = format!("request-timeout = {round}");
+            fs::write(&file, yard.plugin("one", &changed)).unwrap();
+            driver.signal(Signal::SIGHUP);
+            let done = || yard.log().matches("was read anew").count();
+            support::wait_until("the reload is done", || done() == round);
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    assert!(!yard.log().contains("not in force"), "{}", yard.log());
+    Client::connect(&socket).get("v1").ok();
 }

@@ -45,8 +45,9 @@ fn activate(yard: &Yard, sockets: &[&str], names: &str, arguments: &[&str]) -> P
         .arg(BINARY)
         .args(arguments);
     let process = yard.spawn(&mut command);
+    // A socket file is there a moment before it is listened on.
     wait_until("systemd-socket-activate listens", || {
-        sockets.iter().all(|socket| yard.path(socket).exists())
+        yard.log().matches("Listening on ").count() == sockets.len()
     });
     process
 }

@@ -30,7 +30,7 @@ pub struct Args {
     pub command: Option<Command>,
 
     /// What concerns the whole process.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Process")]
     pub process: ProcessArgs,
 }
 
@@ -47,7 +47,6 @@ pub enum Command {
 
 /// What concerns the whole process, however many plugins it runs.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Process")]
 #[non_exhaustive]
 pub struct ProcessArgs {
     /// Run the plugins of this file, beside the one of the command line if there is one

@@ -91,7 +91,10 @@ async fn reload(source: &Source<'_>, supervisor: &mut Supervisor) {
                 tell(&[NotifyState::Status("the new configuration was refused")]);
             }
             Ok(plugins) => match supervisor.apply(plugins).await {
-                0 => tell(&[NotifyState::Status("")]),
+                0 => {
+                    tracing::info!("the configuration was read anew");
+                    tell(&[NotifyState::Status("")]);
+                }
                 failed => {
                     let status = format!("{failed} plugins could not be reloaded");
                     tell(&[NotifyState::Status(&status)]);

@@ -28,7 +28,7 @@ pub struct PluginArgs<B: BackendConfig> {
     #[command(flatten)]
     pub plugin: PluginOptions,
     /// What this kind has.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Storage")]
     pub backend: B,
 }
 

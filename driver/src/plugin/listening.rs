@@ -14,7 +14,6 @@ use crate::{
 
 /// Where a plugin listens.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Listening")]
 #[non_exhaustive]
 pub struct ListenOptions {
     /// The unix socket to listen on; Docker knows the plugin by its file name
@@ -66,7 +65,6 @@ pub struct ListenOptions {
 
 /// How Docker is told of a plugin whose socket is not in /run/docker/plugins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
-#[command(next_help_heading = "Being found by Docker")]
 #[non_exhaustive]
 pub struct AnnounceOptions {
     /// Write NAME.spec, or NAME.json with TLS, into this directory while the plugin listens, as

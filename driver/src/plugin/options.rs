@@ -17,14 +17,6 @@ pub struct PluginOptions {
     #[arg(long, value_name = "NAME", env = "VOLPLUG_NAME", value_parser = plugin_name)]
     pub name: Option<String>,
 
-    /// Where it listens.
-    #[command(flatten)]
-    pub listen: ListenOptions,
-
-    /// How Docker is told.
-    #[command(flatten)]
-    pub announce: AnnounceOptions,
-
     /// Where volumes and state are kept
     #[arg(
         long,
@@ -55,6 +47,14 @@ pub struct PluginOptions {
     /// Stands in for the kernel's boot ID; for tests
     #[arg(long, value_name = "ID", env = "VOLPLUG_BOOT_ID", hide = true)]
     pub boot_id: Option<String>,
+
+    /// Where it listens.
+    #[command(flatten, next_help_heading = "Listening")]
+    pub listen: ListenOptions,
+
+    /// How Docker is told.
+    #[command(flatten, next_help_heading = "Being found by Docker")]
+    pub announce: AnnounceOptions,
 }
 
 /// `--scope`
