@@ -16,7 +16,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use volplug_driver::local::{LocalConfig, serve};
+use volplug_driver::{
+    backend::local::LocalOptions,
+    plugin::{PluginArgs, PluginConfig, PluginOptions},
+    serve,
+};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -41,7 +45,8 @@ fn measure(volumes: usize, scratch: &Path) -> Outcome<()> {
     let listener = runtime.block_on(async { tokio::net::UnixListener::bind(&empty) })?;
     runtime.spawn(serve_nothing(listener));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let config = LocalConfig::new(&driver, scratch.join("root"));
+    let options = PluginOptions::new(&driver, scratch.join("root"));
+    let config = PluginConfig::Local(PluginArgs::new(options, LocalOptions::default()));
     let serving = runtime.spawn(async { serve(config, async { drop(stopped.await) }).await });
     while !driver.exists() {
         std::thread::sleep(Duration::from_millis(1));

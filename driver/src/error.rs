@@ -27,6 +27,22 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// The word for it in metrics, such as `not-found`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::InUse => "in-use",
+            Self::InvalidOption => "invalid-option",
+            Self::Conflict => "conflict",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// Why a request failed: a kind and a message of one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -4,6 +4,11 @@
 //! [`rules`], let the backend carry the change out, store the new record. The record comes last,
 //! so what was answered is on disk; when it cannot be stored, the backend's step is undone. Get
 //! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
+//!
+//! Storage that hosts share is the exception: it is asked for its volumes, for a short time, and
+//! when it does not answer, what was last known counts (`lookup`).
+
+mod lookup;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::{
     backend::{Backend, Spec},
     driver::VolumeDriver,
-    error::{Error, Quoted},
+    error::{Error, ErrorKind, Quoted},
     locks::Locks,
     secret,
     store::Store,
@@ -43,14 +48,56 @@ impl<B: Backend> Keeper<B> {
         }
     }
 
+    /// The storage.
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Makes something of every volume and the number of its holds, in the order of names. Asks
+    /// no storage.
+    pub(crate) async fn survey<T: Send + 'static>(
+        &self,
+        make: impl Fn(Volume, u64) -> T + Send + 'static,
+    ) -> Result<Vec<T>, Error> {
+        let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
+        let walk = move || {
+            let mut made = Vec::new();
+            store.visit(|name, record| {
+                let holders = record.as_ref().map_or(0, |record| record.holds.total());
+                made.extend(
+                    listed(backend.as_ref(), name, record.as_ref())
+                        .map(|volume| make(volume, holders)),
+                );
+            })?;
+            Ok(made)
+        };
+        // Long with many volumes, so off the threads that answer Gets.
+        let walk = tokio::task::spawn_blocking(walk).await;
+        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+    }
+
     /// Decides and carries out one change of one volume.
     async fn change(
         &self,
         name: &VolumeName,
-        decide: impl FnOnce(Option<&Record>) -> Result<Change, Error>,
+        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let _lock = self.locks.acquire(name).await;
-        let current = self.store.read(name)?;
+        match self.try_change(name, &decide).await {
+            // Another host made it at the same moment. Now it is there, and may be just as asked.
+            Err(error) if self.backend.is_shared() && error.kind() == ErrorKind::Conflict => {
+                self.try_change(name, &decide).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_change(
+        &self,
+        name: &VolumeName,
+        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
+    ) -> Result<(), Error> {
+        let current = self.look_up(name).await?;
         let change = decide(current.as_ref())?;
         self.carry_out(name, current, change)
             .await
@@ -197,30 +244,23 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn get(&self, name: VolumeName) -> Result<Volume, Error> {
-        match self.store.read(&name)? {
+        match self.look_up(&name).await? {
             Some(record) => Ok(self.describe(&name, record)),
             None => Err(Error::not_found(&name)),
         }
     }
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
-        let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
-        let walk = move || {
-            let mut volumes = Vec::new();
-            store.visit(|name, record| {
-                volumes.extend(listed(backend.as_ref(), name, record.as_ref()))
-            })?;
-            Ok(volumes)
-        };
-        // Long with many volumes, so off the threads that answer Gets.
-        let walk = tokio::task::spawn_blocking(walk).await;
-        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+        if self.backend.is_shared() {
+            return self.list_shared().await;
+        }
+        self.survey(|volume, _| volume).await
     }
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
         let record = self
-            .store
-            .read(&name)?
+            .look_up(&name)
+            .await?
             .ok_or_else(|| Error::not_found(&name))?;
         Ok(record.is_mounted().then(|| self.mountpoint(&name)))
     }

@@ -47,23 +47,28 @@
 //!
 //! Real plugins must also count who holds a volume, remember it across restarts and hold their
 //! ground against retries and crashes. The reference driver does: [`keeper`] puts the rules of
-//! [`volumes`] and a durable store in front of any [`backend`], and [`local`] is that on
-//! directories of this host, ready to run in the `volplug-driver` binary or in a test.
+//! [`volumes`] and a durable store in front of any [`backend`]. [`serve`] runs it in another program
+//! or in a test; [`cli`] runs several of them in one process, as the `volplug-driver` binary does.
 
 pub mod backend;
 pub mod cli;
+pub mod config;
 mod driver;
 mod error;
+mod host;
 pub mod keeper;
-pub mod local;
 mod locks;
 mod logging;
+mod monitor;
 mod mountinfo;
+pub mod plugin;
 mod root;
 pub mod secret;
 pub mod server;
 mod start;
 mod store;
+mod suggest;
+mod supervisor;
 mod types;
 pub mod volumes;
 
@@ -71,6 +76,7 @@ pub use driver::VolumeDriver;
 pub use error::{Error, ErrorKind};
 pub use logging::{LogFormat, LogLevel};
 pub use start::StartError;
+pub use supervisor::serve;
 pub use types::{
     Capabilities, CreateRequest, MAX_NAME_BYTES, MountId, MountRequest, Options, Scope, Volume,
     VolumeName,

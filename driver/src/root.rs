@@ -1,5 +1,8 @@
 //! The data root: everything that a driver keeps lies below this directory.
 //!
+//! Several hosts may share one, on a network file system. Then each has a state directory of its
+//! own elsewhere, and what it works on lies in `hosts/HOST/`, where no other host tidies up.
+//!
 //! One driver has it at a time, by a lock on a file that the kernel drops with the process. All
 //! directories are for their owner alone (0700): containers reach a volume through Docker's bind
 //! mount, nobody else has any business here.
@@ -12,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::StartError;
+use crate::{StartError, host};
 
 const PRIVATE: u32 = 0o700;
 const LOCK: &str = "lock";
@@ -21,44 +24,60 @@ const LOCK: &str = "lock";
 #[derive(Debug, Clone)]
 pub(crate) struct DataRoot {
     path: PathBuf,
+    /// Where volumes in the making and on their way out are.
+    work: PathBuf,
+    state: PathBuf,
+    host: Option<String>,
     _lock: Arc<File>,
 }
 
 impl DataRoot {
-    /// Makes the directory where needed and takes it for this process.
-    pub(crate) fn claim(path: &Path) -> Result<Self, StartError> {
+    /// Makes the directory where needed and takes it for this process; with a state directory,
+    /// other hosts may share it.
+    pub(crate) fn claim(path: &Path, state: Option<&Path>) -> Result<Self, StartError> {
         let failed = |error: io::Error| StartError::data_root(path, error);
-        let absolute = std::path::absolute(path).map_err(failed)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(PRIVATE)
-            .create(&absolute)
-            .map_err(failed)?;
-        let canonical = absolute.canonicalize().map_err(failed)?;
+        let canonical = make(path).map_err(failed)?;
         if canonical.to_str().is_none() {
             // Mountpoints travel as JSON, which cannot carry it.
             return Err(StartError::data_root(path, "the path is not valid UTF-8"));
         }
-        let lock = lock(&canonical).map_err(|error| match error {
-            LockFailure::Taken(holder) => {
-                StartError::data_root(path, format!("another driver{holder} is using it"))
-            }
-            LockFailure::Io(error) => failed(error),
+        let own = state.unwrap_or(path);
+        let failed_own = |error: io::Error| StartError::data_root(own, error);
+        let state_directory = make(own).map_err(failed_own)?;
+        let lock = lock(&state_directory).map_err(|error| match error {
+            LockFailure::Taken(holder) => StartError::DataRootInUse {
+                path: own.display().to_string(),
+                holder,
+            },
+            LockFailure::Io(error) => failed_own(error),
         })?;
+        let host = match state {
+            Some(_) => Some(host::identity(&state_directory).map_err(failed_own)?),
+            None => None,
+        };
         let root = Self {
+            work: match &host {
+                Some(host) => canonical.join("hosts").join(host),
+                None => canonical.clone(),
+            },
             path: canonical,
+            state: state_directory,
+            host,
             _lock: Arc::new(lock),
         };
         make_private(&root.path).map_err(failed)?;
+        make_private(&root.state).map_err(failed_own)?;
         for directory in [root.volumes(), root.staging(), root.trash()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(PRIVATE)
-                .create(&directory)
+            make(&directory)
+                .and_then(|directory| make_private(&directory))
                 .map_err(failed)?;
-            make_private(&directory).map_err(failed)?;
         }
         Ok(root)
+    }
+
+    /// The name of this host among those that share the data root; `None`: it is this host's alone.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// The directory itself, absolute and without symbolic links.
@@ -73,23 +92,23 @@ impl DataRoot {
 
     /// Volumes in the making.
     pub(crate) fn staging(&self) -> PathBuf {
-        self.path.join("staging")
+        self.work.join("staging")
     }
 
     /// Volumes on their way out.
     pub(crate) fn trash(&self) -> PathBuf {
-        self.path.join("trash")
+        self.work.join("trash")
     }
 
     /// Directories found where a new volume was to be, with data in them that nobody asked to
     /// delete. Made when it is needed.
     pub(crate) fn set_aside(&self) -> PathBuf {
-        self.path.join("set-aside")
+        self.work.join("set-aside")
     }
 
     /// The state file.
     pub(crate) fn state(&self) -> PathBuf {
-        self.path.join("state.redb")
+        self.state.join("state.redb")
     }
 }
 
@@ -128,6 +147,16 @@ fn lock(root: &Path) -> Result<File, LockFailure> {
         }
         Err(TryLockError::Error(error)) => Err(LockFailure::Io(error)),
     }
+}
+
+/// Makes a directory where needed; its path, absolute and without symbolic links.
+fn make(path: &Path) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE)
+        .create(&absolute)?;
+    absolute.canonicalize()
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -22,12 +22,47 @@ pub enum StartError {
         /// What is in the way.
         reason: String,
     },
+    /// The data root, or the state directory, belongs to a driver that runs.
+    #[error("cannot use the data root {path}: another driver{holder} is using it")]
+    DataRootInUse {
+        /// The directory.
+        path: String,
+        /// Which one, as ` (process 17)`; empty where that is not known.
+        holder: String,
+    },
     /// The state file cannot be used, and setting it aside would not help.
     #[error("cannot use the state file {path}: {reason}")]
     State {
         /// The file.
         path: String,
         /// What is in the way.
+        reason: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot use {file} for TLS: {reason}")]
+    Tls {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file that tells Docker of the plugin cannot be written.
+    #[error("cannot write the plugin file {path}: {reason}")]
+    SpecFile {
+        /// The file.
+        path: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The sockets of systemd cannot be taken over.
+    #[error("cannot take over the sockets of systemd: {0}")]
+    Systemd(String),
+    /// The configuration makes no sense.
+    #[error("cannot use the configuration {path}: {reason}")]
+    Config {
+        /// The file, or `of the command line`.
+        path: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// The async runtime or its signal handlers could not be set up.
@@ -60,6 +95,27 @@ impl StartError {
     pub(crate) fn state(path: &Path, reason: impl Display) -> Self {
         Self::State {
             path: path.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn tls(file: &Path, reason: impl Display) -> Self {
+        Self::Tls {
+            file: file.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn spec_file(path: &Path, reason: impl Display) -> Self {
+        Self::SpecFile {
+            path: path.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn config(path: impl Display, reason: impl Display) -> Self {
+        Self::Config {
+            path: path.to_string(),
             reason: reason.to_string(),
         }
     }

@@ -4,6 +4,7 @@
 //! reference counts, of HTTP or of what is remembered: [`crate::keeper`] calls it for one volume
 //! at a time, and only when [`crate::volumes::rules`] say that something is to be done.
 
+mod config;
 pub mod local;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::{
     types::{Options, VolumeName},
     volumes::Key,
 };
+pub use config::{BackendConfig, Found, Site};
 
 /// The volume that a backend is asked to work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +80,48 @@ pub trait Backend: Send + Sync + 'static {
         Map::new()
     }
 
-    /// Makes the storage of a new volume, or refuses its options. All or nothing.
+    /// Whether the storage can be used, for status and metrics. May ask the storage: whoever asks
+    /// waits for a bounded time only.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn health(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Called once, before the first request: `held` tells which volumes are still mounted on this
+    /// host. What is attached beyond them is left over from a crash.
+    fn resume(&self, _held: &dyn Fn(&VolumeName) -> bool) {}
+
+    /// Whether other hosts make and remove volumes on this storage as well, so that it, and not
+    /// the records of this host, says which there are.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Looks for a volume on [shared](Self::is_shared) storage. Asked at every call, for a bounded
+    /// time.
+    ///
+    /// # Errors
+    /// When the storage cannot be asked.
+    fn find(
+        &self,
+        _name: &VolumeName,
+    ) -> impl Future<Output = Result<Option<Found>, Error>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Looks for all volumes on [shared](Self::is_shared) storage.
+    ///
+    /// # Errors
+    /// When the storage cannot be asked.
+    fn find_all(&self) -> impl Future<Output = Result<Vec<Found>, Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Makes the storage of a new volume, or refuses its options. All or nothing. On shared
+    /// storage, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) says that another host made it
+    /// at the same moment.
     fn provision(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Makes the storage appear at the mountpoint. Asked on every Mount, so it must be cheap and

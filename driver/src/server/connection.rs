@@ -20,12 +20,14 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
     sync::watch,
     time::{Sleep, sleep},
 };
 
-use super::service::Service;
+use super::{
+    listen::{Incoming, Stream},
+    service::Service,
+};
 use crate::VolumeDriver;
 
 /// Requests of this protocol are small; longer bodies are read in pieces of this size.
@@ -33,10 +35,22 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// Serves one connection to its end, or to the end of the call in flight when `stopping` says so.
 pub(super) async fn serve<D: VolumeDriver>(
-    stream: Stream,
+    incoming: Incoming,
     service: Service<D>,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let patience = service.limits().header;
+    let stream = tokio::select! {
+        () = told(&mut stopping) => return,
+        ready = tokio::time::timeout(patience, incoming.ready()) => match ready {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client was turned away");
+                return;
+            }
+            Err(_) => return,
+        },
+    };
     let phase = Arc::new(Phase::default());
     let patient = Patient {
         stream,
@@ -71,13 +85,6 @@ pub(super) async fn serve<D: VolumeDriver>(
 
 async fn told(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-/// A connected client.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
 }
 
 /// What the connection is at, as far as patience is concerned.
@@ -145,7 +152,6 @@ impl Stopwatch {
 }
 
 /// A stream that gives up on clients that stop in the middle of something.
-#[derive(Debug)]
 struct Patient {
     stream: Stream,
     phase: Arc<Phase>,
@@ -160,10 +166,7 @@ impl AsyncRead for Patient {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let outcome = match &mut this.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-        };
+        let outcome = Pin::new(&mut this.stream).poll_read(context, buffer);
         if outcome.is_ready() {
             this.phase.received();
             return outcome;
@@ -197,10 +200,7 @@ impl AsyncWrite for Patient {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let outcome = match &mut this.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-        };
+        let outcome = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.watch_write(outcome, context)
     }
 
@@ -210,31 +210,19 @@ impl AsyncWrite for Patient {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let outcome = match &mut this.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        };
+        let outcome = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         this.watch_write(outcome, context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Unix(stream) => stream.is_write_vectored(),
-            Stream::Tcp(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
-        }
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

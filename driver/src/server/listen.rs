@@ -1,49 +1,83 @@
-//! Opening the sockets that Docker connects to, and removing them again.
-//!
-//! A socket file that a crash left behind is replaced: nobody listens on it, and dockerd waits
-//! 15 s on it at every `docker volume ls` (moby issue 22653). A socket that somebody listens on,
-//! and anything that is not a socket, is left alone.
+//! Opening the sockets that Docker connects to: made here, or passed by systemd.
 
 use std::{
-    fmt,
-    fs::{self, Permissions},
-    io,
+    fmt, fs, io,
     net::{SocketAddr, TcpListener as StdTcpListener},
-    os::{
-        fd::AsRawFd as _,
-        unix::{
-            fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
-            net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
-        },
-    },
-    path::{Path, PathBuf},
+    os::unix::net::UnixListener as StdUnixListener,
+    path::Path,
 };
 
-use nix::sys::{
-    socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
-    stat::{Mode, fchmod},
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener},
 };
-use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::Accept;
 
-use super::connection::Stream;
+use super::{
+    announce::SpecFile,
+    socket_file::{SocketFile, bind_private, clear_the_way},
+    tls::Tls,
+};
 use crate::StartError;
 
 /// `sun_path` holds 108 bytes, the last of which ends the path; see unix(7). dockerd refuses
 /// longer paths as well (`configureUnixTransport` in docker/go-connections).
 const MAX_PATH_BYTES: usize = 107;
-/// Root and its group, nobody else: who may connect may delete volumes.
-const MODE: u32 = 0o660;
+
+/// Who may connect over TCP. The protocol knows no passwords: whoever can connect can mount and
+/// delete volumes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TcpAccess {
+    /// Programs on this machine: only loopback addresses are listened on.
+    Loopback,
+    /// Everybody who reaches the address, in plain text.
+    Everybody,
+    /// Over TLS; on addresses other than loopback, only clients with a certificate.
+    Tls(Tls),
+}
+
+impl TcpAccess {
+    /// Refuses what would let strangers in.
+    fn check(&self, address: SocketAddr) -> Result<(), StartError> {
+        let reason = match self {
+            _ if address.ip().is_loopback() => return Ok(()),
+            Self::Everybody => return Ok(()),
+            Self::Tls(tls) if tls.verifies_clients() => return Ok(()),
+            Self::Tls(_) => {
+                "without --tls-client-ca anybody who reaches this address could delete volumes; \
+                 only loopback addresses are served so"
+            }
+            Self::Loopback => {
+                "plain TCP is only served on loopback addresses, for anybody who can connect \
+                 could delete volumes: give --tls-cert, --tls-key and --tls-client-ca (or \
+                 --allow-plain-tcp)"
+            }
+        };
+        Err(StartError::tcp(address, reason))
+    }
+
+    fn tls(self) -> Option<Tls> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Loopback | Self::Everybody => None,
+        }
+    }
+}
 
 /// A socket that is listened on but not served yet. Connections wait in the kernel.
 #[derive(Debug)]
 pub struct Listener {
+    // Goes first when dropped: nobody is to be sent to a socket that is closed.
+    announced: Option<SpecFile>,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Unix(StdUnixListener, SocketFile),
-    Tcp(StdTcpListener),
+    /// No file: the socket is systemd's, and stays.
+    Unix(StdUnixListener, Option<SocketFile>),
+    Tcp(StdTcpListener, Option<Tls>),
 }
 
 impl Listener {
@@ -68,67 +102,100 @@ impl Listener {
         }
         clear_the_way(path).map_err(|reason| failed(&reason))?;
         let (listener, file) = bind_private(path).map_err(|error| failed(&error))?;
-        Ok(Self {
-            kind: Kind::Unix(listener, file),
-        })
+        Ok(Self::of(Kind::Unix(listener, Some(file))))
     }
 
-    /// Listens on TCP, on this machine only: the protocol knows no passwords, so whoever can
-    /// connect can mount and delete volumes.
+    /// Listens on TCP.
     ///
     /// # Errors
-    /// When the address is not a loopback address, or taken.
-    pub fn tcp_loopback(address: SocketAddr) -> Result<Self, StartError> {
-        if !address.ip().is_loopback() {
-            let reason = "plain TCP is only served on loopback addresses (or with --allow-plain-tcp), for anybody who can connect could delete volumes";
-            return Err(StartError::tcp(address, reason));
-        }
-        Self::tcp_open_to_everybody(address)
-    }
-
-    /// Listens on TCP on any address. Only for networks where everybody may delete volumes.
-    ///
-    /// # Errors
-    /// When the address is taken or not this machine's.
-    pub fn tcp_open_to_everybody(address: SocketAddr) -> Result<Self, StartError> {
+    /// When `access` does not allow the address, or it is taken or not this machine's.
+    pub fn tcp(address: SocketAddr, access: TcpAccess) -> Result<Self, StartError> {
+        access.check(address)?;
         let listener =
             StdTcpListener::bind(address).map_err(|error| StartError::tcp(address, error))?;
-        Ok(Self {
-            kind: Kind::Tcp(listener),
-        })
+        Ok(Self::of(Kind::Tcp(listener, access.tls())))
     }
 
-    pub(super) fn into_acceptor(self) -> io::Result<Acceptor> {
+    /// A unix socket that somebody else listens on already, such as systemd. Its file stays.
+    #[must_use]
+    pub fn passed_unix(listener: StdUnixListener) -> Self {
+        Self::of(Kind::Unix(listener, None))
+    }
+
+    /// A TCP socket that somebody else listens on already, such as systemd.
+    ///
+    /// # Errors
+    /// When `access` does not allow its address.
+    pub fn passed_tcp(listener: StdTcpListener, access: TcpAccess) -> Result<Self, StartError> {
+        access.check(listener.local_addr()?)?;
+        Ok(Self::of(Kind::Tcp(listener, access.tls())))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self {
+            announced: None,
+            kind,
+        }
+    }
+
+    /// The same listener with a spec file that goes before it.
+    pub(crate) fn announced_by(mut self, file: SpecFile) -> Self {
+        self.announced = Some(file);
+        self
+    }
+
+    /// The TCP address, with the port that was chosen for port 0.
+    pub(crate) fn tcp_address(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Unix(..) => None,
+            Kind::Tcp(listener, _) => listener.local_addr().ok(),
+        }
+    }
+
+    pub(crate) fn into_acceptor(self) -> io::Result<Acceptor> {
         let address = self.to_string();
         let kind = match self.kind {
             Kind::Unix(listener, file) => {
                 listener.set_nonblocking(true)?;
                 AcceptorKind::Unix(UnixListener::from_std(listener)?, file)
             }
-            Kind::Tcp(listener) => {
+            Kind::Tcp(listener, tls) => {
                 listener.set_nonblocking(true)?;
-                AcceptorKind::Tcp(TcpListener::from_std(listener)?)
+                AcceptorKind::Tcp(TcpListener::from_std(listener)?, tls)
             }
         };
-        Ok(Acceptor { kind, address })
+        Ok(Acceptor {
+            _announced: self.announced,
+            kind,
+            address,
+        })
     }
 }
 
 impl fmt::Display for Listener {
+    /// As a URL: `unix:///path`, `tcp://address` or `https://address`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Unix(_, file) => write!(f, "unix://{}", file.path.display()),
-            Kind::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => write!(f, "tcp://{address}"),
-                Err(_) => f.write_str("tcp"),
-            },
+            Kind::Unix(listener, _) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                write!(f, "unix://{}", path.unwrap_or(Path::new("")).display())
+            }
+            Kind::Tcp(listener, tls) => {
+                let scheme = if tls.is_some() { "https" } else { "tcp" };
+                match listener.local_addr() {
+                    Ok(address) => write!(f, "{scheme}://{address}"),
+                    Err(_) => f.write_str(scheme),
+                }
+            }
         }
     }
 }
 
 /// A listener in the hands of the runtime.
 #[derive(Debug)]
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
+    _announced: Option<SpecFile>,
     kind: AcceptorKind,
     address: String,
 }
@@ -137,19 +204,24 @@ pub(super) struct Acceptor {
 enum AcceptorKind {
     Unix(
         UnixListener,
-        #[expect(dead_code, reason = "removes the socket file when dropped")] SocketFile,
+        #[expect(dead_code, reason = "removes the socket file when dropped")] Option<SocketFile>,
     ),
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<Tls>),
 }
 
 impl Acceptor {
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self) -> io::Result<Incoming> {
         match &self.kind {
-            AcceptorKind::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
-            AcceptorKind::Tcp(listener) => {
+            AcceptorKind::Unix(listener, _) => {
+                Ok(Incoming::Ready(Box::new(listener.accept().await?.0)))
+            }
+            AcceptorKind::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(match tls {
+                    None => Incoming::Ready(Box::new(stream)),
+                    Some(tls) => Incoming::Handshake(Box::new(tls.acceptor().accept(stream))),
+                })
             }
         }
     }
@@ -161,70 +233,27 @@ impl fmt::Display for Acceptor {
     }
 }
 
-/// Removes a socket that nobody listens on; says what else is in the way.
-fn clear_the_way(path: &Path) -> Result<(), String> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.to_string()),
-    };
-    if !metadata.file_type().is_socket() {
-        return Err("the path exists and is not a socket; it is left alone".to_owned());
-    }
-    match StdUnixStream::connect(path) {
-        Ok(_) => Err("another process listens on it".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            tracing::info!(path = %path.display(), "replacing a socket that nobody listens on");
-            fs::remove_file(path).map_err(|error| error.to_string())
-        }
-        Err(error) => Err(format!(
-            "it cannot be told whether somebody listens on it: {error}"
-        )),
-    }
+/// A connected client.
+pub(crate) type Stream = Box<dyn ByteStream>;
+
+/// Bytes in both directions: a unix socket, TCP, or TLS over it.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// A client that may still have to prove who it is. Waiting for that is not the acceptor's
+/// business, or one silent client would keep all others out.
+pub(crate) enum Incoming {
+    Ready(Stream),
+    Handshake(Box<Accept<TcpStream>>),
 }
 
-fn bind_private(path: &Path) -> io::Result<(StdUnixListener, SocketFile)> {
-    let fd = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    // Linux gives the file the mode that the socket has when it is bound, less the umask: there is
-    // no moment in which others could connect, and the group gets its due before anybody can.
-    fchmod(&fd, Mode::from_bits_truncate(MODE))?;
-    bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
-    let file = SocketFile::of(path)?;
-    fs::set_permissions(path, Permissions::from_mode(MODE))?;
-    listen(&fd, Backlog::MAXCONN)?;
-    Ok((StdUnixListener::from(fd), file))
-}
-
-/// Our socket in the file system. Removed when dropped, if it still is ours.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: identity(path)?,
-        })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            let _ = fs::remove_file(&self.path);
+impl Incoming {
+    /// The stream, after the handshake.
+    pub(crate) async fn ready(self) -> io::Result<Stream> {
+        match self {
+            Self::Ready(stream) => Ok(stream),
+            Self::Handshake(accept) => Ok(Box::new((*accept).await?)),
         }
     }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
 }

@@ -1,18 +1,23 @@
 //! Serving any [`VolumeDriver`] over HTTP/1.1, the way Docker speaks to plugins.
 //!
-//! `listen` opens sockets, `connection` bounds what a client may do to one, `service` turns
+//! `listen` opens sockets (`socket_file`, `tls`; `passed` takes those of systemd) and `announce`
+//! tells Docker of them. `connection` bounds what a client may do to one, `service` turns
 //! requests into calls of the driver, `request` and `answer` read and write the JSON. Calls
 //! that change something run in tasks of their own, so that a client that goes away cuts nothing
 //! in half.
 
+mod announce;
 mod answer;
 mod call;
 mod connection;
 mod endpoint;
 mod limits;
 mod listen;
+mod passed;
 mod request;
 mod service;
+mod socket_file;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,10 +27,13 @@ use tokio::{
 };
 
 use crate::{StartError, VolumeDriver};
+pub(crate) use announce::{Announcement, ClientTls, SpecFile};
 pub use limits::{Limits, raise_open_files_limit};
-use listen::Acceptor;
-pub use listen::Listener;
+pub(crate) use listen::{Acceptor, Incoming};
+pub use listen::{Listener, TcpAccess};
+pub use passed::PassedSockets;
 use service::Service;
+pub use tls::{Tls, TlsFiles};
 
 /// A server for one driver.
 #[derive(Debug)]
@@ -37,8 +45,13 @@ pub struct Server<D> {
 impl<D: VolumeDriver> Server<D> {
     /// A server with the default [`Limits`].
     pub fn new(driver: D) -> Self {
+        Self::shared(Arc::new(driver))
+    }
+
+    /// The same for a driver that others look at as well.
+    pub fn shared(driver: Arc<D>) -> Self {
         Self {
-            driver: Arc::new(driver),
+            driver,
             limits: Limits::default(),
         }
     }
@@ -106,15 +119,15 @@ async fn accept<D: VolumeDriver>(
             let slot = Arc::clone(&slots).acquire_owned().await;
             (acceptor.accept().await, slot)
         };
-        let (stream, slot) = tokio::select! {
+        let (incoming, slot) = tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => continue,
             accepted = accepted => accepted,
         };
-        match stream {
-            Ok(stream) => {
-                let serving = connection::serve(stream, service.clone(), stopping.clone());
+        match incoming {
+            Ok(incoming) => {
+                let serving = connection::serve(incoming, service.clone(), stopping.clone());
                 connections.spawn(async move {
                     let _slot = slot;
                     serving.await;

@@ -8,6 +8,7 @@ mod holds;
 mod key;
 mod record;
 pub mod rules;
+pub mod sharing;
 
 pub use holds::Holds;
 pub use key::Key;

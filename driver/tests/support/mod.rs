@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 pub mod process;
+pub mod several;
 
 use std::{
     io::{self, Read, Write},

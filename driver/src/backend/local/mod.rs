@@ -3,24 +3,27 @@
 //! A volume is `volumes/KEY/` with the user's data in `data/` and, where the directory's name
 //! alone would not do to find the volume again, a note of its name and options. Making and
 //! removing are one rename each: out of `staging/`, into `trash/`. What a crash leaves in either
-//! is dealt with at the next start by `recovery`. Mounting needs no kernel mount.
+//! is dealt with at the next start by `recovery`. Mounting needs no kernel mount. What is different
+//! when several hosts share the data root is in `sharing`.
 
 mod copy;
 mod note;
 mod options;
 mod provision;
 mod recovery;
+mod sharing;
 mod trash;
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Backend, DataOnRemove, Spec};
+use super::{Backend, BackendConfig, DataOnRemove, Found, Site, Spec};
 use crate::{
+    StartError,
     error::{Error, ErrorKind},
     root::DataRoot,
+    types::VolumeName,
     volumes::Key,
 };
-pub(crate) use recovery::{Found, recover};
 use trash::Trash;
 pub use trash::Trashed;
 
@@ -34,9 +37,25 @@ pub struct Local {
     trash: Trash,
 }
 
+/// The options of `volplug-driver local`: none beyond those of all plugins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::Args)]
+#[non_exhaustive]
+pub struct LocalOptions {}
+
+impl BackendConfig for LocalOptions {
+    type Backend = Local;
+
+    fn open(&self, site: &Site<'_>) -> Result<(Local, Vec<Found>), StartError> {
+        let failed = |error: io::Error| StartError::data_root(site.root.path(), error);
+        let local = Local::new(site.root.clone()).map_err(failed)?;
+        let found = recovery::recover(&local, site.lost, site.known).map_err(failed)?;
+        Ok((local, found))
+    }
+}
+
 impl Local {
     /// A backend below a data root that this process has claimed.
-    pub(crate) fn new(root: DataRoot) -> io::Result<Self> {
+    fn new(root: DataRoot) -> io::Result<Self> {
         let trash = Trash::start(root.trash())?;
         Ok(Self { root, trash })
     }
@@ -61,13 +80,64 @@ impl Backend for Local {
         self.volume_dir(key).join(DATA)
     }
 
+    async fn health(&self) -> Result<(), Error> {
+        let volumes = self.root.volumes();
+        blocking(move || match fs::read_dir(&volumes) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{} cannot be read: {error}", volumes.display()),
+            )),
+        })
+        .await
+    }
+
     async fn provision(&self, spec: &Spec) -> Result<(), Error> {
         let plan = options::parse(&spec.options, self.root.path())?;
         let (root, spec) = (self.root.clone(), spec.clone());
         blocking(move || provision::provision(&root, &spec, &plan)).await
     }
 
+    fn resume(&self, held: &dyn Fn(&VolumeName) -> bool) {
+        if let Some(host) = self.root.host()
+            && let Err(error) = sharing::release_forgotten(&self.root.volumes(), host, held)
+        {
+            tracing::warn!(%error, "cannot tell the other hosts what is no longer mounted here");
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        self.root.host().is_some()
+    }
+
+    async fn find(&self, name: &VolumeName) -> Result<Option<Found>, Error> {
+        let directory = self.volume_dir(&Key::of(name));
+        blocking(move || match fs::symlink_metadata(&directory) {
+            Ok(_) => Ok(recovery::identify(&directory)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(missing(&directory, error)),
+        })
+        .await
+    }
+
+    async fn find_all(&self) -> Result<Vec<Found>, Error> {
+        let volumes = self.root.volumes();
+        blocking(move || {
+            let (found, _) =
+                recovery::survey(&volumes).map_err(|cause| missing(&volumes, cause))?;
+            Ok(found)
+        })
+        .await
+    }
+
     async fn attach(&self, spec: &Spec) -> Result<(), Error> {
+        if let Some(host) = self.root.host() {
+            let (volume, host) = (self.volume_dir(&spec.key), host.to_owned());
+            blocking(move || {
+                sharing::hold(&volume, &host).map_err(|cause| missing(&volume, cause))
+            })
+            .await?;
+        }
         let data = self.mountpoint(&spec.key);
         // Not followed: a link in place of the directory would hand out what it points to.
         match fs::symlink_metadata(&data) {
@@ -78,14 +148,37 @@ impl Backend for Local {
         }
     }
 
-    async fn detach(&self, _spec: &Spec) -> Result<(), Error> {
-        Ok(())
+    async fn detach(&self, spec: &Spec) -> Result<(), Error> {
+        let Some(host) = self.root.host() else {
+            return Ok(());
+        };
+        let (volume, host) = (self.volume_dir(&spec.key), host.to_owned());
+        blocking(move || {
+            sharing::release(&volume, &host)
+                .map_err(|cause| Error::internal("tell the other hosts", cause))
+        })
+        .await
     }
 
     async fn retire(&self, spec: &Spec) -> Result<Trashed, Error> {
         let (trash, from) = (self.trash.clone(), self.volume_dir(&spec.key));
-        let key = spec.key.clone();
-        blocking(move || trash.take(from, &key)).await
+        let (key, host) = (spec.key.clone(), self.root.host().map(str::to_owned));
+        blocking(move || {
+            let Some(host) = host else {
+                return trash.take(from, &key);
+            };
+            sharing::refuse_held(&from, &from, &host)?;
+            let trashed = trash.take(from.clone(), &key)?;
+            // Once more where nobody can come in between.
+            let refused = trashed
+                .path()
+                .map_or(Ok(()), |taken| sharing::refuse_held(taken, &from, &host));
+            match refused {
+                Ok(()) => Ok(trashed),
+                Err(error) => trashed.put_back().and(Err(error)),
+            }
+        })
+        .await
     }
 
     async fn reinstate(&self, trashed: Trashed) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     error::{Error, Quoted},
+    suggest,
     types::Options,
 };
 
@@ -35,7 +36,7 @@ pub(super) fn parse(options: &Options, root: &Path) -> Result<Plan, Error> {
             "uid" => plan.uid = Some(number(value).map_err(invalid)?),
             "gid" => plan.gid = Some(number(value).map_err(invalid)?),
             "from" => plan.from = Some(source(value, root).map_err(invalid)?),
-            unknown => return Err(invalid(unknown_option(unknown))),
+            unknown => return Err(invalid(suggest::unknown(unknown, ACCEPTED))),
         }
     }
     Ok(plan)
@@ -80,24 +81,6 @@ fn source(value: &str, root: &Path) -> Result<PathBuf, String> {
         ));
     }
     Ok(real)
-}
-
-fn unknown_option(key: &str) -> String {
-    let nearest = ACCEPTED
-        .into_iter()
-        .map(|accepted| {
-            (
-                strsim::damerau_levenshtein(&key.to_lowercase(), accepted),
-                accepted,
-            )
-        })
-        .min()
-        .filter(|(distance, accepted)| *distance <= accepted.len().div_ceil(3));
-    let accepted = ACCEPTED.join(", ");
-    match nearest {
-        Some((_, nearest)) => format!("not known, did you mean {nearest}? Accepted are {accepted}"),
-        None => format!("not known; accepted are {accepted}"),
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 use super::{DATA, copy, note, options::Plan};
 use crate::{
     backend::Spec,
-    error::{Error, Quoted},
+    error::{Error, ErrorKind, Quoted},
     root::DataRoot,
 };
 
@@ -22,7 +22,13 @@ const DEFAULT_MODE: u32 = 0o755;
 pub(super) fn provision(root: &DataRoot, spec: &Spec, plan: &Plan) -> Result<(), Error> {
     let staged = root.staging().join(unique());
     let built = build(&staged, spec, plan).and_then(|()| {
-        put_in_place(root, &staged, spec).map_err(|cause| Error::internal("put it in place", cause))
+        put_in_place(root, &staged, spec).map_err(|cause| match cause.kind() {
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => Error::new(
+                ErrorKind::Conflict,
+                "its directory is there already: another host makes it at this moment, or somebody put one there that is no volume",
+            ),
+            _ => Error::internal("put it in place", cause),
+        })
     });
     if built.is_err()
         && let Err(error) = fs::remove_dir_all(&staged)
@@ -73,7 +79,8 @@ fn build(staged: &Path, spec: &Spec, plan: &Plan) -> Result<(), Error> {
 fn put_in_place(root: &DataRoot, staged: &Path, spec: &Spec) -> io::Result<()> {
     let volumes = root.volumes();
     let target = volumes.join(&spec.key);
-    if fs::symlink_metadata(&target).is_ok() {
+    // On a shared data root it is another host's volume, and the rename fails.
+    if root.host().is_none() && fs::symlink_metadata(&target).is_ok() {
         clear_the_way(root, &target, spec)?;
     }
     fs::rename(staged, &target)?;

@@ -13,23 +13,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{DATA, Local, note, trash};
-use crate::{
-    types::{Options, VolumeName},
-    volumes::Key,
-};
-
-/// A volume found without a record.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) name: VolumeName,
-    pub(crate) options: Options,
-    pub(crate) created_at: Timestamp,
-}
+use super::{DATA, Found, Local, note, trash};
+use crate::{types::Options, volumes::Key};
 
 /// Tidies up before the first request. `known` tells whether the store has a record of a name;
 /// `lost` is whether there is no store to ask, so that every directory counts as a volume.
-pub(crate) fn recover(
+pub(super) fn recover(
     local: &Local,
     lost: bool,
     known: impl Fn(&str) -> bool,
@@ -50,7 +39,8 @@ pub(crate) fn recover(
         fs::rename(entry.path(), &doomed)?;
         local.trash.empty(doomed);
     }
-    if lost {
+    // Shared storage is asked for its volumes all the time.
+    if lost && local.root.host().is_none() {
         adopt(&local.root.volumes())
     } else {
         Ok(Vec::new())
@@ -74,21 +64,31 @@ fn unrecorded_remove(
 }
 
 fn adopt(volumes: &Path) -> io::Result<Vec<Found>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(volumes)? {
-        let path = entry?.path();
-        match identify(&path) {
-            Some(volume) => found.push(volume),
-            None => tracing::error!(
-                path = %path.display(),
-                "this directory is not recognised as a volume; it is left alone"
-            ),
-        }
+    let (found, foreign) = survey(volumes)?;
+    for path in foreign {
+        tracing::error!(
+            path = %path.display(),
+            "this directory is not recognised as a volume; it is left alone"
+        );
     }
     Ok(found)
 }
 
-fn identify(directory: &Path) -> Option<Found> {
+/// All volumes of a directory, and what else is in it.
+pub(super) fn survey(volumes: &Path) -> io::Result<(Vec<Found>, Vec<PathBuf>)> {
+    let (mut found, mut foreign) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(volumes)? {
+        let path = entry?.path();
+        match identify(&path) {
+            Some(volume) => found.push(volume),
+            None => foreign.push(path),
+        }
+    }
+    Ok((found, foreign))
+}
+
+/// The volume in a directory, if there is one.
+pub(super) fn identify(directory: &Path) -> Option<Found> {
     let file_name = directory.file_name()?;
     let data = fs::symlink_metadata(directory.join(DATA))
         .ok()

@@ -86,6 +86,11 @@ impl Trash {
 }
 
 impl Trashed {
+    /// Where the directory is now, if there was one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.moved.as_ref().map(|moved| moved.here.as_path())
+    }
+
     /// Moves the directory back to where it was.
     pub(super) fn put_back(self) -> Result<(), Error> {
         match self.moved {

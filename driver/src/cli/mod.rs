@@ -1,0 +1,127 @@
+//! The command line, for the binary and for programs that offer it as a subcommand of theirs.
+//!
+//! Every option can also be given in the environment, which is how a managed plugin is configured
+//! (`docker plugin set`).
+
+mod serve;
+mod status;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use clap::{
+    Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable,
+    error::ErrorKind,
+};
+
+use crate::{
+    logging::{LogFormat, LogLevel},
+    plugin::PluginConfig,
+};
+pub use status::{StatusArgs, StatusFormat};
+
+/// A Docker volume plugin. Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad
+/// usage. SIGHUP reads the configuration file and the certificates again.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "volplug-driver", version)]
+#[non_exhaustive]
+pub struct Args {
+    /// The kind of storage, or what else to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// What concerns the whole process.
+    #[command(flatten, next_help_heading = "Process")]
+    pub process: ProcessArgs,
+}
+
+/// The kinds of storage, and what can be asked of a driver that runs.
+#[derive(Debug, Clone, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// One kind of storage each.
+    #[command(flatten)]
+    Serve(Box<PluginConfig>),
+    /// Show what a running driver does: volumes, holders, health, calls
+    Status(StatusArgs),
+}
+
+/// What concerns the whole process, however many plugins it runs.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+pub struct ProcessArgs {
+    /// Run the plugins of this file, beside the one of the command line if there is one
+    #[arg(long, value_name = "FILE", env = "VOLPLUG_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// Serve /status and /metrics here: a unix socket's path, or a loopback address such as
+    /// 127.0.0.1:9101
+    #[arg(
+        long,
+        value_name = "PATH|ADDR",
+        env = "VOLPLUG_STATUS_LISTEN",
+        global = true
+    )]
+    pub status_listen: Option<String>,
+
+    /// The shape of log lines
+    #[arg(
+        long,
+        env = "VOLPLUG_LOG_FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    pub log_format: LogFormat,
+
+    /// How much is logged
+    #[arg(long, env = "VOLPLUG_LOG_LEVEL", default_value = "info", global = true)]
+    pub log_level: LogLevel,
+}
+
+/// Reads the command line of this process and runs it to the end.
+#[must_use]
+pub fn main() -> ExitCode {
+    let matches = without_empty_variables(Args::command()).get_matches();
+    match Args::from_arg_matches(&matches) {
+        Ok(args) => run(&args),
+        Err(error) => error.exit(),
+    }
+}
+
+/// `docker plugin set NAME VARIABLE=` can empty a variable of a managed plugin, but not take it
+/// away: an empty one counts as not set.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let reset = |arg: Arg| {
+        let variable = arg.get_env().and_then(env::var_os);
+        if variable.is_some_and(|value| value.is_empty()) {
+            arg.env(Resettable::Reset)
+        } else {
+            arg
+        }
+    };
+    command
+        .mut_args(reset)
+        .mut_subcommands(without_empty_variables)
+}
+
+/// Does what the command line says. Logs and errors go to stderr.
+#[must_use]
+pub fn run(args: &Args) -> ExitCode {
+    let done = match &args.command {
+        Some(Command::Status(status)) => status::show(status, &args.process),
+        Some(Command::Serve(plugin)) => serve::serve(Some(plugin), &args.process),
+        None if args.process.config.is_some() => serve::serve(None, &args.process),
+        None => {
+            let message = "a kind of storage or --config FILE is needed";
+            let error = Args::command().error(ErrorKind::MissingSubcommand, message);
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("volplug-driver: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
