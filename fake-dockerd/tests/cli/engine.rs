@@ -108,6 +108,7 @@ fn launch(root: &Path, arguments: &[&str]) -> Child {
         .arg(path("state"))
         .arg("--trace")
         .arg(path("trace.jsonl"))
+        .arg("--run=off")
         .args(arguments)
         .spawn()
         .unwrap();

@@ -52,7 +52,9 @@ pub(crate) fn events() {
     let run = ["run", "--name", "c1", "--label", "a=b"];
     engine.stdout(&[&run[..], &volume, &["busybox", "true"]].concat());
     let told = |filters: &[&str]| {
-        let mut arguments = vec!["events", "--since", "0", "--until", "0s"];
+        // The CLI rounds times to whole seconds: this one is still to come.
+        let until = (jiff::Timestamp::now().as_second() + 1).to_string();
+        let mut arguments = vec!["events", "--since", "0", "--until", &until];
         arguments.extend(["--format", "{{.Type}} {{.Action}}"]);
         for filter in filters {
             arguments.extend(["--filter", filter]);
