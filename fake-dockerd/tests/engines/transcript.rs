@@ -12,7 +12,7 @@ pub(crate) struct Transcript {
     directory: String,
     ids: Vec<String>,
     /// Commands, and what became of them; at last the plugin's calls.
-    steps: Vec<(&'static str, String)>,
+    steps: Vec<(String, String)>,
 }
 
 impl Transcript {
@@ -25,7 +25,7 @@ impl Transcript {
     }
 
     /// A command that has ended.
-    pub(crate) fn ended(&mut self, command: &'static str, output: &Output) {
+    pub(crate) fn ended(&mut self, command: &str, output: &Output) {
         let mut text = format!("exit status {:?}\n", output.status.code());
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             for line in String::from_utf8_lossy(bytes).lines() {
@@ -37,18 +37,15 @@ impl Transcript {
         self.add(command, &text);
     }
 
-    /// The plugin's calls: paths and bodies.
-    pub(crate) fn called(&mut self, calls: Vec<(String, String)>) {
+    /// The plugin's calls since the last time, or over all of the script: paths and bodies.
+    pub(crate) fn called(&mut self, when: &str, calls: Vec<(String, String)>) {
         let lines = calls
             .iter()
             .map(|(path, body)| format!("{path} {body:?}\n"));
-        self.add(
-            "(all that the plugin was asked)",
-            &lines.collect::<String>(),
-        );
+        self.add(when, &lines.collect::<String>());
     }
 
-    fn add(&mut self, command: &'static str, text: &str) {
+    fn add(&mut self, command: &str, text: &str) {
         let text = text.replace(&self.directory, "<directory>");
         let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap();
         let text = time.replace_all(&text, "<time>");
@@ -67,7 +64,24 @@ impl Transcript {
                 format!("<id {at}, {} digits>", found[0].len())
             })
             .into_owned();
-        self.steps.push((command, text));
+        self.steps.push((command.to_owned(), text));
+    }
+
+    /// The same with every step's lines in order and IDs that are all alike: where an engine's own
+    /// order is random.
+    pub(crate) fn unordered(self) -> Self {
+        let id = Regex::new(r"<id \d+").unwrap();
+        let sorted = |text: &str| {
+            let text = id.replace_all(text, "<id");
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n") + "\n"
+        };
+        let steps = self.steps.iter();
+        let steps = steps
+            .map(|(command, text)| (command.clone(), sorted(text)))
+            .collect();
+        Self { steps, ..self }
     }
 
     /// The first command that did not come to the same with `ours`.
