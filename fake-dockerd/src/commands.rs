@@ -147,8 +147,20 @@ impl Daemon {
         let (core, name) = self.with(name);
         let signal = signal.map(str::to_owned);
         self.run(async move {
-            let container = core.containers.get(&name)?;
-            core.kill(&container, signal.as_deref()).await
+            // moby's `postContainersKill`
+            let cannot = core.profile().worded("cannot kill container");
+            let cannot = |error: Error| error.context(format_args!("{cannot}: {name}"));
+            let signal = match core.kill_signal(signal.as_deref()) {
+                // 20.10 reads a name before anything else, and says no more.
+                Err(error)
+                    if core.profile().capital_texts && !error.to_string().contains("daemon") =>
+                {
+                    return Err(error);
+                }
+                signal => signal.map_err(cannot)?,
+            };
+            let container = core.containers.get(&name).map_err(cannot)?;
+            core.kill(&container, signal).await.map_err(cannot)
         })
         .await
     }

@@ -60,13 +60,20 @@ impl Core {
     }
 
     /// Sends a signal for a command; the one that kills waits for the end.
-    pub(crate) async fn kill(&self, container: &Container, signal: Option<&str>) -> Result<()> {
-        let signal = signal.filter(|signal| !signal.is_empty());
-        let signal = signal.map_or(Ok(SIGKILL), parse_signal)?;
+    pub(crate) async fn kill(&self, container: &Container, signal: i32) -> Result<()> {
         if signal == SIGKILL {
             self.kill_container(container).await
         } else {
             self.send_signal(container, signal).await
+        }
+    }
+
+    /// The signal that a command asks for; SIGKILL unless it does.
+    pub(crate) fn kill_signal(&self, asked: Option<&str>) -> Result<i32> {
+        match asked.filter(|signal| !signal.is_empty()) {
+            None => Ok(SIGKILL),
+            Some(signal) => parse_signal(signal)
+                .map_err(|error| Error::invalid(self.profile().worded(&error.to_string()))),
         }
     }
 
@@ -89,7 +96,7 @@ impl Core {
         let state = container.state();
         if !state.running {
             let text = format!("container {} is not running", container.id);
-            return Err(Error::conflict(text));
+            return Err(Error::conflict(self.profile().worded(&text)));
         }
         let ends = match &container.asked.stop_signal {
             Some(own) if signal != SIGKILL => parse_signal(own)? == signal,
@@ -144,9 +151,9 @@ impl Core {
     pub(crate) async fn pause(&self, container: &Container, paused: bool) -> Result<()> {
         let inner = container.inner.lock().await;
         let state = container.state();
-        if !state.running {
-            let text = format!("Container {} is not running", container.id);
-            return Err(Error::conflict(text));
+        if paused && !state.running {
+            let text = format!("container {} is not running", container.id);
+            return Err(Error::conflict(self.profile().worded(&text)));
         }
         if state.paused == paused {
             let how = if paused { "already" } else { "not" };
@@ -182,11 +189,14 @@ fn stop_signal(container: &Container) -> Result<i32> {
 /// A signal by number or name.
 fn parse_signal(text: &str) -> Result<i32> {
     let invalid = || Error::invalid(format!("invalid signal: {text}"));
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64)
-            .contains(&number)
-            .then_some(number)
-            .ok_or_else(invalid);
+    match text.parse::<i32>() {
+        Ok(0) => return Err(invalid()),
+        Ok(number) if (1..=64).contains(&number) => return Ok(number),
+        Ok(number) => {
+            let text = format!("the linux daemon does not support signal {number}");
+            return Err(Error::invalid(text));
+        }
+        Err(_) => {}
     }
     let upper = text.to_uppercase();
     let name = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));

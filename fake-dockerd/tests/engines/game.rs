@@ -26,7 +26,7 @@ pub(crate) enum Step {
 }
 
 const VOLUMES: &[&str] = &["v1", "v2", "v3"];
-const CONTAINERS: &[&str] = &["c1", "c2"];
+const CONTAINERS: &[&str] = &["k1", "k2"];
 
 /// What goes wrong at any endpoint.
 const FAULTS: &[&str] = &[

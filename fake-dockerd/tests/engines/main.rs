@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Engine;
-use game::Game;
+use game::{Game, Step};
 use libtest_mimic::{Arguments, Failed, Trial};
 use scripts::{KNOWN, SCRIPTS, Script};
 
@@ -109,7 +109,11 @@ fn play(seed: u64, engines: &mut Engines) -> Result<(), Failed> {
         let ours = ours.play(&game);
         (theirs.join().unwrap(), ours)
     });
-    if game.unordered {
+    let restarts = game
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Restart(_)));
+    if game.unordered || restarts {
         (theirs, ours) = (theirs.unordered(), ours.unordered());
     }
     match theirs.difference(&ours) {

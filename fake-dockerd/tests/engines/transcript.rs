@@ -29,6 +29,10 @@ impl Transcript {
         let mut text = format!("exit status {:?}\n", output.status.code());
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             for line in String::from_utf8_lossy(bytes).lines() {
+                // The CLI's own, when it is told of an error before it has sent everything.
+                if line.contains("read/write on closed pipe") {
+                    continue;
+                }
                 // Of columns as wide as an ID or a size, the padding is no matter.
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let _ = writeln!(text, "{name}: {}", words.join(" "));
@@ -47,6 +51,8 @@ impl Transcript {
 
     fn add(&mut self, command: &str, text: &str) {
         let text = text.replace(&self.directory, "<directory>");
+        let root = Regex::new(r"/[^ :]*/data/volumes/").unwrap();
+        let text = root.replace_all(&text, "<data root>/volumes/");
         let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap();
         let text = time.replace_all(&text, "<time>");
         let ago = Regex::new(r"(About )?\S+ seconds?( ago)?|Less than a second( ago)?").unwrap();
