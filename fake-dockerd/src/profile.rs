@@ -114,9 +114,12 @@ pub struct Profile {
     pub prunes_anonymous_only: bool,
     /// A network that cannot be removed names who is on it.
     pub names_active_endpoints: bool,
-    /// Texts of the API begin with a capital letter, and a signal is looked at before the container
-    /// is (moby 20.10: `postContainersKill`, `filters.Args.Validate`).
+    /// Texts of the engine's own that others begin with a small letter begin with a capital: see
+    /// [`Self::worded`]. Compared with real engines (`tests/engines`).
     pub capital_texts: bool,
+    /// `docker exec` of a command that does not exist ends with 127 as in a shell; before with 126.
+    /// Compared with real engines.
+    pub exec_finds_no_command: bool,
     /// How "cannot remove a container" begins.
     pub cannot_remove: CannotRemove,
     /// What the runtime below says when a process cannot be started.
@@ -159,6 +162,17 @@ pub enum MissingSource {
 }
 
 impl Profile {
+    /// A text as this engine begins it: `Invalid filter …` or `invalid filter …`.
+    pub(crate) fn worded(&self, text: &str) -> String {
+        match text.char_indices().nth(1) {
+            Some((second, _)) if self.capital_texts => {
+                let (first, rest) = text.split_at(second);
+                first.to_uppercase() + rest
+            }
+            _ => text.to_owned(),
+        }
+    }
+
     /// The table of differences.
     #[must_use]
     pub const fn of(engine: Engine) -> &'static Self {
@@ -191,6 +205,7 @@ const V20_10: Profile = Profile {
     prunes_anonymous_only: false,
     names_active_endpoints: false,
     capital_texts: true,
+    exec_finds_no_command: false,
     cannot_remove: CannotRemove::YouCannot,
     oci: OciTexts {
         task: "failed to create shim task: ",
@@ -221,6 +236,7 @@ const V26_1: Profile = Profile {
     prunes_anonymous_only: true,
     names_active_endpoints: false,
     capital_texts: false,
+    exec_finds_no_command: false,
     cannot_remove: CannotRemove::NameFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",
@@ -251,6 +267,7 @@ const V28_5: Profile = Profile {
     prunes_anonymous_only: true,
     names_active_endpoints: true,
     capital_texts: false,
+    exec_finds_no_command: true,
     cannot_remove: CannotRemove::AskedFirst,
     oci: OciTexts {
         task: "failed to create task for container: failed to create shim task: ",

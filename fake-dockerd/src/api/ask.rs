@@ -23,7 +23,7 @@ pub(super) struct Ask {
     /// The version that the client speaks: of the path, or the engine's own.
     pub(super) version: Version,
     query: Vec<(String, String)>,
-    capital_texts: bool,
+    profile: &'static Profile,
     pub(super) request: Request<Incoming>,
 }
 
@@ -40,7 +40,7 @@ impl Version {
 
 impl Ask {
     /// Takes a request apart; a version that the engine does not speak is refused.
-    pub(super) fn new(request: Request<Incoming>, profile: &Profile) -> Result<Self> {
+    pub(super) fn new(request: Request<Incoming>, profile: &'static Profile) -> Result<Self> {
         let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
         let newest = Version::parse(profile.api_version).unwrap_or(Version(1, 0));
         let oldest = Version::parse(profile.min_api_version).unwrap_or(newest);
@@ -67,13 +67,13 @@ impl Ask {
         };
         let query = request.uri().query().unwrap_or_default();
         Ok(Self {
+            profile,
             method: request.method().clone(),
             path,
             version,
             query: form_urlencoded::parse(query.as_bytes())
                 .into_owned()
                 .collect(),
-            capital_texts: profile.capital_texts,
             request,
         })
     }
@@ -117,16 +117,26 @@ impl Ask {
     pub(super) fn filters(&self, known: &[&str]) -> Result<Filters> {
         let filters = Filters::parse(self.value("filters"))?;
         match filters.0.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => {
-                let invalid = if self.capital_texts {
-                    "Invalid"
-                } else {
-                    "invalid"
-                };
-                Err(Error::invalid(format!("{invalid} filter '{key}'")))
-            }
+            Some(key) => Err(self.invalid_filter(key)),
             None => Ok(filters),
         }
+    }
+
+    /// A filter that is a switch.
+    pub(super) fn switch(&self, filters: &Filters, key: &str) -> Result<Option<bool>> {
+        match filters.get(key) {
+            [] => Ok(None),
+            values if values.iter().all(|value| value == "true" || value == "1") => Ok(Some(true)),
+            values if values.iter().all(|value| value == "false" || value == "0") => {
+                Ok(Some(false))
+            }
+            // As Go's %s writes a list.
+            values => Err(self.invalid_filter(&format!("{key}=[{}]", values.join(" ")))),
+        }
+    }
+
+    fn invalid_filter(&self, what: &str) -> Error {
+        Error::invalid(self.profile.worded(&format!("invalid filter '{what}'")))
     }
 
     /// The body, from JSON; no body is like `{}`.
@@ -182,18 +192,6 @@ impl Filters {
     /// The values of a filter as an owned list.
     pub(super) fn list(&self, key: &str) -> Vec<String> {
         self.get(key).to_vec()
-    }
-
-    /// A filter that is a switch.
-    pub(super) fn switch(&self, key: &str) -> Result<Option<bool>> {
-        match self.get(key) {
-            [] => Ok(None),
-            values if values.iter().all(|value| value == "true" || value == "1") => Ok(Some(true)),
-            values if values.iter().all(|value| value == "false" || value == "0") => {
-                Ok(Some(false))
-            }
-            values => Err(Error::invalid(format!("invalid filter '{key}={values:?}'"))),
-        }
     }
 }
 

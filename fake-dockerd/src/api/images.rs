@@ -94,7 +94,7 @@ fn summary(listed: &Listed) -> Value {
 /// `GET /images/json`.
 pub(super) fn list(api: &Api, ask: &Ask) -> Answer {
     let filters = ask.filters(&["dangling", "label", "before", "since", "until", "reference"])?;
-    let dangling = filters.switch("dangling")?;
+    let dangling = ask.switch(&filters, "dangling")?;
     let created = |key: &str| -> Result<Option<Timestamp>> {
         let Some(name) = filters.get(key).first() else {
             return Ok(None);
@@ -308,7 +308,7 @@ fn in_use(user: &ContainerInfo, image: &Image, name: &str, by_id: bool) -> Error
 /// off. Names are left alone: there is nothing behind them to reclaim.
 pub(super) fn prune(api: &Api, ask: &Ask) -> Answer {
     let filters = ask.filters(&["dangling", "label", "label!", "until"])?;
-    let dangling = filters.switch("dangling")?.unwrap_or(true);
+    let dangling = ask.switch(&filters, "dangling")?.unwrap_or(true);
     let until = timestamps::until(&filters)?;
     let images = &api.daemon.core.images;
     let (mut deleted, mut reclaimed) = (Vec::new(), 0);

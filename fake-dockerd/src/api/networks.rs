@@ -45,7 +45,7 @@ struct ConnectRequest {
 /// `GET /networks`.
 pub(super) fn list(api: &Api, ask: &Ask) -> Answer {
     let filters = ask.filters(&["name", "id", "driver", "scope", "type", "label", "dangling"])?;
-    let dangling = filters.switch("dangling")?;
+    let dangling = ask.switch(&filters, "dangling")?;
     let part = |key: &str, of: &str| {
         let wanted = filters.get(key);
         wanted.is_empty() || wanted.iter().any(|part| of.contains(part.as_str()))

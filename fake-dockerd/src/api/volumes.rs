@@ -28,7 +28,7 @@ pub(super) async fn list(api: &Api, ask: &Ask) -> Answer {
         name: filters.list("name"),
         driver: filters.list("driver"),
         label: filters.list("label"),
-        dangling: filters.switch("dangling")?,
+        dangling: ask.switch(&filters, "dangling")?,
     };
     Ok(answer::ok(&api.daemon.volume_list(filters).await?))
 }
@@ -60,7 +60,7 @@ pub(super) async fn remove(api: &Api, ask: &Ask, name: &str) -> Answer {
 /// `POST /volumes/prune`.
 pub(super) async fn prune(api: &Api, ask: &Ask) -> Answer {
     let filters = ask.filters(&["all", "label", "label!"])?;
-    let all = filters.switch("all")?.unwrap_or(false);
+    let all = ask.switch(&filters, "all")?.unwrap_or(false);
     let filters = PruneFilters {
         label: filters.list("label"),
         label_not: filters.list("label!"),

@@ -322,6 +322,11 @@ impl Containers {
     pub(crate) async fn rename(&self, container: &Container, name: &str) -> Result<()> {
         let inner = container.inner.lock().await;
         let name = name.trim_start_matches('/');
+        if container.name() == name {
+            return Err(Error::invalid(
+                "Renaming a container with the same name as its current name",
+            ));
+        }
         self.reserve(name, &container.id)?;
         let old = {
             let mut current = container

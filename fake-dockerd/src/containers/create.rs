@@ -42,14 +42,18 @@ impl Core {
         let mounts_volumes = asked
             .mounts
             .iter()
-            .any(|spec| spec.kind == MountKind::Volume);
+            .filter(|spec| spec.kind == MountKind::Volume)
+            .any(|spec| match &spec.volume_options {
+                Some(options) => options.driver_config.is_none(),
+                None => true,
+            });
         if self.profile().warns_about_ignored_driver
             && !asked.volume_driver.is_empty()
             && mounts_volumes
         {
             warnings.push(
-                "`--volume-driver` is ignored for volumes specified via `--mount`. Use `--mount \
-                 type=volume,volume-driver=...` instead"
+                "WARNING: the container-wide volume-driver configuration is ignored for volumes \
+                 specified via 'mount'. Use '--mount type=volume,volume-driver=...' instead"
                     .to_owned(),
             );
         }

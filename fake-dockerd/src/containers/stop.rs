@@ -59,35 +59,22 @@ impl Core {
         Ok(())
     }
 
-    /// Sends a signal for a command; the one that kills waits for the end. Which container it was is
-    /// said in front of an error (moby: `postContainersKill`).
-    pub(crate) async fn kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let signal = signal.filter(|signal| !signal.is_empty());
-        let parsed = signal.map_or(Ok(SIGKILL), parse_signal);
-        let capital = self.profile().capital_texts;
-        if let (true, Err(_), Some(signal)) = (capital, &parsed, signal) {
-            return Err(Error::invalid(format!("Invalid signal: {signal}")));
+    /// Sends a signal for a command; the one that kills waits for the end.
+    pub(crate) async fn kill(&self, container: &Container, signal: i32) -> Result<()> {
+        if signal == SIGKILL {
+            self.kill_container(container).await
+        } else {
+            self.send_signal(container, signal).await
         }
-        let killed = async {
-            let signal = parsed?;
-            let container = self.containers.get(name)?;
-            if signal == SIGKILL {
-                self.kill_container(&container).await
-            } else {
-                self.send_signal(&container, signal).await
-            }
-        };
-        let cannot = if capital { "Cannot" } else { "cannot" };
-        let told = |error: Error| error.context(format!("{cannot} kill container: {name}"));
-        killed.await.map_err(told)
     }
 
-    fn not_running(&self, container: &Container) -> Error {
-        let word = match self.profile().capital_texts {
-            true => "Container",
-            false => "container",
-        };
-        Error::conflict(format!("{word} {} is not running", container.id))
+    /// The signal that a command asks for; SIGKILL unless it does.
+    pub(crate) fn kill_signal(&self, asked: Option<&str>) -> Result<i32> {
+        match asked.filter(|signal| !signal.is_empty()) {
+            None => Ok(SIGKILL),
+            Some(signal) => parse_signal(signal)
+                .map_err(|error| Error::invalid(self.profile().worded(&error.to_string()))),
+        }
     }
 
     /// Kills, and waits for the end.
@@ -108,7 +95,8 @@ impl Core {
         let mut inner = container.inner.lock().await;
         let state = container.state();
         if !state.running {
-            return Err(self.not_running(container));
+            let text = format!("container {} is not running", container.id);
+            return Err(Error::conflict(self.profile().worded(&text)));
         }
         let ends = match &container.asked.stop_signal {
             Some(own) if signal != SIGKILL => parse_signal(own)? == signal,
@@ -163,8 +151,9 @@ impl Core {
     pub(crate) async fn pause(&self, container: &Container, paused: bool) -> Result<()> {
         let inner = container.inner.lock().await;
         let state = container.state();
-        if !state.running {
-            return Err(self.not_running(container));
+        if paused && !state.running {
+            let text = format!("container {} is not running", container.id);
+            return Err(Error::conflict(self.profile().worded(&text)));
         }
         if state.paused == paused {
             let how = if paused { "already" } else { "not" };
@@ -200,11 +189,14 @@ fn stop_signal(container: &Container) -> Result<i32> {
 /// A signal by number or name.
 fn parse_signal(text: &str) -> Result<i32> {
     let invalid = || Error::invalid(format!("invalid signal: {text}"));
-    if let Ok(number) = text.parse::<i32>() {
-        return (1..=64)
-            .contains(&number)
-            .then_some(number)
-            .ok_or_else(invalid);
+    match text.parse::<i32>() {
+        Ok(0) => return Err(invalid()),
+        Ok(number) if (1..=64).contains(&number) => return Ok(number),
+        Ok(number) => {
+            let text = format!("the linux daemon does not support signal {number}");
+            return Err(Error::invalid(text));
+        }
+        Err(_) => {}
     }
     let upper = text.to_uppercase();
     let name = format!("SIG{}", upper.strip_prefix("SIG").unwrap_or(&upper));

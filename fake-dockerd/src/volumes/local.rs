@@ -54,10 +54,8 @@ impl Local {
 
     pub(super) fn create(&self, name: &str, options: Option<&Pairs>) -> Result<Told> {
         validate_name(name)?;
-        if let Some(wrong) = options.into_iter().flatten().find(|(key, _)| {
-            !["type", "o", "device", "size"].contains(&key.to_lowercase().as_str())
-        }) {
-            return Err(Error::invalid(format!("invalid option: {:?}", wrong.0)));
+        if let Some(options) = options {
+            validate_options(options)?;
         }
         let told = self.told(name);
         fs::create_dir_all(&told.mountpoint).map_err(|error| {
@@ -117,6 +115,43 @@ pub(crate) fn size(path: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+/// moby's `validateOpts`, on a disk without project quotas.
+fn validate_options(options: &Pairs) -> Result<()> {
+    const KNOWN: [&str; 4] = ["type", "o", "device", "size"];
+    const NEEDS: [(&str, &str); 4] = [
+        ("device", "type"),
+        ("type", "device"),
+        ("o", "device"),
+        ("o", "type"),
+    ];
+    let given = |wanted: &str| options.iter().find(|(key, _)| key.as_str() == wanted);
+    if let Some((wrong, _)) = options
+        .iter()
+        .find(|(key, _)| !KNOWN.contains(&key.as_str()))
+    {
+        return Err(Error::invalid(format!("invalid option: {wrong:?}")));
+    }
+    if let Some((_, size)) = given("size") {
+        // A number and a unit: go-units' `RAMInBytes`.
+        let number = size.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+        match number.parse::<f64>() {
+            Ok(number) if number == 0.0 && !number.is_sign_negative() => {}
+            Ok(number) if number > 0.0 => {
+                return Err(Error::invalid("quota size requested but no quota support"));
+            }
+            _ => return Err(Error::invalid(format!("invalid size: '{size}'"))),
+        }
+    }
+    for (key, needed) in NEEDS {
+        if given(key).is_some() && given(needed).is_none() {
+            return Err(Error::invalid(format!(
+                "missing required option: {needed:?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Names become paths here, and only here are they restricted (`names.RestrictedNamePattern`).

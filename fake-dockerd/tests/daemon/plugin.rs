@@ -5,7 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What the plugin answers to a path and a body; nothing hangs for ever.
+/// What the plugin answers to a path and a body: the body of a 200, or all of a response from its
+/// `HTTP/1.1` on; nothing hangs for ever.
 pub(crate) type Answers = dyn Fn(&str, &str) -> Option<String> + Send + Sync;
 
 /// A plugin with a record of what it was asked.
@@ -102,12 +103,12 @@ fn serve(stream: UnixStream, answers: &Answers, calls: &Mutex<Vec<(String, Strin
             let _ = reader.read(&mut [0; 1]);
             return;
         };
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            answer.len()
-        );
-        let stream = reader.get_mut();
-        if stream.write_all((head + &answer).as_bytes()).is_err() {
+        let length = answer.len();
+        let answer = match answer.starts_with("HTTP/1.1 ") {
+            true => answer,
+            false => format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{answer}"),
+        };
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
             return;
         }
     }

@@ -1,11 +1,14 @@
 //! An engine to run scripts against, real or ours, with a plugin of its own.
 
-use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::game::{Game, Step};
 use super::plugin::Plugin;
 use super::scripts::Script;
 use super::transcript::Transcript;
@@ -20,23 +23,59 @@ const PLUGIN: &str = "mine";
 pub(crate) struct Engine {
     host: String,
     plugin: Plugin,
+    volumes: Arc<Volumes>,
+    /// What the plugin answers to a path instead of its own.
+    told: Told,
     directory: TempDir,
+    /// Where this project's engine keeps what it has.
+    home: Option<TempDir>,
+    /// How it is started again.
+    command: Command,
     process: Option<Child>,
 }
+
+type Told = Arc<Mutex<BTreeMap<String, String>>>;
 
 impl Engine {
     /// The engine of `ci/real-engine`. Any other that DOCKER_HOST may name belongs to somebody, who
     /// would not like what the scripts do to it.
     pub(crate) fn real() -> Option<Self> {
-        std::env::var_os("VOLPLUG_DOCKERD")?;
+        let program = std::env::var_os("VOLPLUG_DOCKERD")?;
         let host = std::env::var("DOCKER_HOST").ok()?;
+        let mut engine = Self::of(host, Path::new(SOCKETS), Command::new(program));
+        // As ci/real-engine has started it.
+        for (option, name) in [
+            ("--data-root", "data"),
+            ("--exec-root", "exec"),
+            ("--pidfile", "pid"),
+        ] {
+            let place = engine.beside(name);
+            engine.command.arg(option).arg(place);
+        }
+        engine.command.args(["--host", &engine.host]);
+        Some(engine)
+    }
+
+    /// An engine at `host`, with a plugin in `sockets`.
+    fn of(host: String, sockets: &Path, command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        Some(Self {
+        let volumes = Arc::new(Volumes::below(&directory.path().join("volumes")));
+        let told = Told::default();
+        let (answering, first) = (Arc::clone(&volumes), Arc::clone(&told));
+        let plugin = Plugin::start(sockets, PLUGIN, move |path, body| {
+            let told = first.lock().unwrap().get(path).cloned();
+            told.or_else(|| answering.answer(path, body)).map(Some)
+        });
+        Self {
             host,
-            plugin: plugin(Path::new(SOCKETS), directory.path()),
+            plugin,
+            volumes,
+            told,
             directory,
+            home: None,
+            command,
             process: None,
-        })
+        }
     }
 
     /// This project's, which plays the version that a real one told: `20.10.24+dfsg1`.
@@ -47,7 +86,8 @@ impl Engine {
         std::fs::create_dir(&sockets).unwrap();
         let release: Vec<&str> = version.split('.').take(2).collect();
         let socket = path("docker.sock");
-        let process = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"));
+        command
             .arg(format!("--host=unix://{}", socket.display()))
             .args(["--engine", &release.join("."), "--log-level", "error"])
             .arg("--data-root")
@@ -55,9 +95,8 @@ impl Engine {
             .arg("--sockets-dir")
             .arg(&sockets)
             .arg("--specs-dir")
-            .arg(path("specs"))
-            .spawn()
-            .unwrap();
+            .arg(path("specs"));
+        let process = command.spawn().unwrap();
         let begun = Instant::now();
         while !socket.exists() {
             assert!(
@@ -66,12 +105,11 @@ impl Engine {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
-        Self {
-            host: format!("unix://{}", socket.display()),
-            plugin: plugin(&sockets, directory.path()),
-            directory,
-            process: Some(process),
-        }
+        let host = format!("unix://{}", socket.display());
+        let mut engine = Self::of(host, &sockets, command);
+        engine.home = Some(directory);
+        engine.process = Some(process);
+        engine
     }
 
     /// What it says its version is.
@@ -88,6 +126,91 @@ impl Engine {
             let words: Vec<&str> = line.split_whitespace().collect();
             transcript.ended(line, &self.docker(&words));
         }
+        self.clear(script.name);
+        transcript.called("(all that the plugin was asked)", self.plugin.take_whole());
+        transcript
+    }
+
+    /// Plays a game: what the plugin is asked is noted step by step.
+    pub(crate) fn play(&mut self, game: &Game) -> Transcript {
+        self.plugin.take_whole();
+        let mut transcript = Transcript::new(self.directory.path());
+        for step in &game.steps {
+            match step {
+                Step::Docker(line) => {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    transcript.ended(line, &self.docker(&words));
+                }
+                Step::Answer(path, answer) => {
+                    let mut told = self.told.lock().unwrap();
+                    told.clear();
+                    told.insert(path.clone(), answer.clone());
+                }
+                Step::Usual => self.told.lock().unwrap().clear(),
+                Step::Lose(volume) => self.volumes.lose(volume),
+                Step::Restart(signal) => self.restart(signal),
+            }
+            transcript.called(
+                &format!("{step:?}: what the plugin was asked"),
+                self.settled(),
+            );
+        }
+        self.told.lock().unwrap().clear();
+        self.clear("random play");
+        self.plugin.take_whole();
+        transcript
+    }
+
+    /// What the plugin was asked, once the engine is done with what a command began.
+    fn settled(&self) -> Vec<(String, String)> {
+        let mut calls = Vec::new();
+        loop {
+            std::thread::sleep(Duration::from_millis(150));
+            let more = self.plugin.take_whole();
+            if more.is_empty() {
+                return calls;
+            }
+            calls.extend(more);
+        }
+    }
+
+    /// Ends the engine with a signal, and starts it again with all that it had.
+    fn restart(&mut self, signal: &str) {
+        let pid = match &self.process {
+            Some(process) => process.id().to_string(),
+            None => std::fs::read_to_string(self.beside("pid")).unwrap(),
+        };
+        let kill = Command::new("kill")
+            .args(["-s", signal, pid.trim()])
+            .status();
+        assert!(kill.unwrap().success());
+        if let Some(process) = &mut self.process {
+            process.wait().unwrap();
+        }
+        while Path::new("/proc").join(pid.trim()).exists() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut again = Command::new(self.command.get_program());
+        let process = again
+            .args(self.command.get_args())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+        while !self.docker(&["version"]).status.success() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A file that the real engine has beside its socket.
+    fn beside(&self, name: &str) -> PathBuf {
+        let socket = self.host.strip_prefix("unix://").unwrap();
+        Path::new(socket).with_file_name(name)
+    }
+
+    /// Removes every container and volume.
+    fn clear(&self, whose: &str) {
         for (list, remove) in [
             (&["ps", "-aq"][..], &["rm", "-f", "-v"][..]),
             (&["volume", "ls", "-q"], &["volume", "rm"]),
@@ -96,11 +219,9 @@ impl Engine {
             let left: Vec<&str> = left.split_whitespace().collect();
             if !left.is_empty() {
                 let output = self.docker(&[remove, &left[..]].concat());
-                assert!(output.status.success(), "{}: {output:?}", script.name);
+                assert!(output.status.success(), "{whose}: {output:?}");
             }
         }
-        transcript.called(self.plugin.take_whole());
-        transcript
     }
 
     fn docker(&self, arguments: &[&str]) -> Output {
@@ -123,12 +244,4 @@ impl Drop for Engine {
             let _ = process.wait();
         }
     }
-}
-
-/// A plugin with volumes below `directory`, found in `sockets`.
-fn plugin(sockets: &Path, directory: &Path) -> Plugin {
-    let volumes = Volumes::below(&directory.join("volumes"));
-    Plugin::start(sockets, PLUGIN, move |path, body| {
-        volumes.answer(path, body).map(Some)
-    })
 }

@@ -16,6 +16,7 @@
 mod plugin;
 
 mod engine;
+mod game;
 mod scripts;
 mod transcript;
 mod volumes;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::Engine;
+use game::{Game, Step};
 use libtest_mimic::{Arguments, Failed, Trial};
 use scripts::{KNOWN, SCRIPTS, Script};
 
@@ -58,7 +60,19 @@ fn main() -> ExitCode {
             Trial::test(name, || Ok(())).with_ignored_flag(true)
         }
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let games = seeds().map(|seed| match engines.clone() {
+        Some(engines) => Trial::test(format!("random_play_{seed}"), move || {
+            play(
+                seed,
+                &mut engines.lock().unwrap_or_else(PoisonError::into_inner),
+            )
+        }),
+        None => {
+            let name = format!("random_play_{seed} (skipped: it takes ci/real-engine)");
+            Trial::test(name, || Ok(())).with_ignored_flag(true)
+        }
+    });
+    libtest_mimic::run(&arguments, trials.chain(games).collect()).exit_code()
 }
 
 /// Runs a script against both, and shows the first command that is not the same.
@@ -74,5 +88,48 @@ fn compare(script: &Script, engines: &Engines) -> Result<(), Failed> {
         }
         (None, Some(_)) => Err("no longer differs: take it off the list".into()),
         (Some(difference), None) => Err(format!("dockerd {version}: {difference}").into()),
+    }
+}
+
+/// The games that are played: `VOLPLUG_SEEDS=100..200` for others than the usual few.
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(range) = std::env::var("VOLPLUG_SEEDS") else {
+        return 0..4;
+    };
+    let (from, to) = range.split_once("..").expect("VOLPLUG_SEEDS=FROM..TO");
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+/// Plays the game of a seed against both.
+fn play(seed: u64, engines: &mut Engines) -> Result<(), Failed> {
+    let game = Game::new(seed);
+    let Engines { real, ours, .. } = engines;
+    let (mut theirs, mut ours) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| real.play(&game));
+        let ours = ours.play(&game);
+        (theirs.join().unwrap(), ours)
+    });
+    let restarts = game
+        .steps
+        .iter()
+        .any(|step| matches!(step, Step::Restart(_)));
+    if game.unordered || restarts {
+        (theirs, ours) = (theirs.unordered(), ours.unordered());
+    }
+    match theirs.difference(&ours) {
+        None => Ok(()),
+        Some(difference) => {
+            let steps: Vec<String> = game
+                .steps
+                .iter()
+                .map(|step| format!("    {step:?}\n"))
+                .collect();
+            let version = &engines.version;
+            Err(format!(
+                "dockerd {version}: {difference}the game:\n{}",
+                steps.concat()
+            )
+            .into())
+        }
     }
 }

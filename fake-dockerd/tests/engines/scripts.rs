@@ -1,6 +1,6 @@
 //! The scripts: lines of arguments of the docker CLI, split at blanks. `mine` is the plugin, which
 //! has volumes as directories, refuses a Create with the option `fail`, with its text, and every
-//! Mount of the volume `unmountable`.
+//! Mount of the volume `unmountable`. Containers have names that no ID can begin with.
 
 pub(crate) struct Script {
     pub(crate) name: &'static str,
@@ -8,24 +8,7 @@ pub(crate) struct Script {
 }
 
 /// Scripts that are not the same yet, and why.
-pub(crate) const KNOWN: &[(&str, &str)] = &[
-    (
-        "exec_of_an_unknown_command",
-        "exec does not say why it failed",
-    ),
-    (
-        "no_such_plugin_container_or_volume",
-        "GET /plugins/NAME/json, which `docker inspect` comes to last, is not served",
-    ),
-    (
-        "states_that_refuse",
-        "20.10 begins what exec says of a stopped container with a capital letter",
-    ),
-    (
-        "output_of_commands",
-        "processes are simulated, and print nothing",
-    ),
-];
+pub(crate) const KNOWN: &[(&str, &str)] = &[];
 
 const fn script(name: &'static str, commands: &'static [&'static str]) -> Script {
     Script { name, commands }
@@ -63,19 +46,19 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script(
         "an_unknown_signal",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "kill -s NOSUCH c1",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "kill -s NOSUCH k1",
         ],
     ),
     script(
         "kill_of_what_does_not_run",
-        &["create --name c1 busybox true", "kill c1"],
+        &["create --name k1 busybox true", "kill k1"],
     ),
     script(
         "exec_of_an_unknown_command",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "exec c1 nosuch",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "exec k1 nosuch",
         ],
     ),
     script(
@@ -118,9 +101,9 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script(
         "anonymous_local_volumes_go_with_rm",
         &[
-            "run --name c1 -v /data busybox true",
+            "run --name k1 -v /data busybox true",
             "volume ls",
-            "rm -v c1",
+            "rm -v k1",
             "volume ls -q",
             "run --rm -v /data busybox true",
             "volume ls -q",
@@ -141,59 +124,59 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "run --rm -v vol:/data --volume-driver mine busybox false",
             "run --rm -v vol:/data busybox /nosuch",
             "run --rm -v vol:/data busybox nosuch",
-            "run --name c1 busybox false",
-            "wait c1",
-            "inspect -f {{.State.Status}}:{{.State.ExitCode}} c1",
+            "run --name k1 busybox false",
+            "wait k1",
+            "inspect -f {{.State.Status}}:{{.State.ExitCode}} k1",
         ],
     ),
     script(
         "a_container_holds_its_volume",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
             "volume rm vol",
             "volume rm -f vol",
             "ps --format {{.Names}}:{{.Image}}:{{.Command}}:{{.Mounts}}",
             "ps -q --filter volume=vol",
-            "inspect -f {{json.Mounts}} c1",
-            "kill c1",
-            "wait c1",
-            "inspect -f {{.State.Status}}:{{.State.ExitCode}} c1",
+            "inspect -f {{json.Mounts}} k1",
+            "kill k1",
+            "wait k1",
+            "inspect -f {{.State.Status}}:{{.State.ExitCode}} k1",
             "volume rm vol",
-            "rm c1",
+            "rm k1",
             "volume rm vol",
         ],
     ),
     script(
         "two_containers_and_restarts",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "run -d --name c2 -v vol:/other busybox sleep 600",
-            "restart -t 0 c1",
-            "stop -t 0 c2",
-            "start c2",
-            "rm -f c1",
-            "rm -f c2",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "run -d --name k2 -v vol:/other busybox sleep 600",
+            "restart -t 0 k1",
+            "stop -t 0 k2",
+            "start k2",
+            "rm -f k1",
+            "rm -f k2",
             "volume rm vol",
         ],
     ),
     script(
         "created_and_never_started",
         &[
-            "create --name c1 -v vol:/data --volume-driver mine busybox true",
-            "inspect -f {{.State.Status}} c1",
-            "start -a c1",
-            "wait c1",
-            "start c1",
-            "wait c1",
-            "rm c1",
+            "create --name k1 -v vol:/data --volume-driver mine busybox true",
+            "inspect -f {{.State.Status}} k1",
+            "start -a k1",
+            "wait k1",
+            "start k1",
+            "wait k1",
+            "rm k1",
         ],
     ),
     script(
         "volumes_from",
         &[
-            "create --name c1 -v vol:/data --volume-driver mine busybox true",
-            "run --rm --volumes-from c1 busybox true",
-            "run --rm --volumes-from c1:ro busybox true",
+            "create --name k1 -v vol:/data --volume-driver mine busybox true",
+            "run --rm --volumes-from k1 busybox true",
+            "run --rm --volumes-from k1:ro busybox true",
             "run --rm --volumes-from nobody busybox true",
         ],
     ),
@@ -215,10 +198,10 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "volume create -d mine vol",
             "volume create -d mine unmountable",
             "run --rm -v unmountable:/data busybox true",
-            "create --name c1 -v vol:/good -v unmountable:/zbad busybox true",
-            "start c1",
-            "inspect -f {{.State.Status}}:{{.State.ExitCode}} c1",
-            "rm c1",
+            "create --name k1 -v unmountable:/data busybox true",
+            "start k1",
+            "inspect -f {{.State.Status}}:{{.State.ExitCode}} k1",
+            "rm k1",
         ],
     ),
     script(
@@ -239,51 +222,51 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script(
         "names_of_containers",
         &[
-            "create --name c1 busybox true",
-            "create --name c1 busybox true",
+            "create --name k1 busybox true",
+            "create --name k1 busybox true",
             "create --name -bad busybox true",
-            "rename c1 c2",
-            "rename c1 c3",
-            "rm c2",
+            "rename k1 k2",
+            "rename k1 k3",
+            "rm k2",
         ],
     ),
     script(
         "states_that_refuse",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "rm c1",
-            "start c1",
-            "pause c1",
-            "pause c1",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "rm k1",
+            "start k1",
+            "pause k1",
+            "pause k1",
             "ps --format {{.Names}}:{{.State}}",
-            "unpause c1",
-            "unpause c1",
-            "kill -s HUP c1",
-            "stop -t 0 c1",
-            "stop -t 0 c1",
-            "exec c1 true",
+            "unpause k1",
+            "unpause k1",
+            "kill -s HUP k1",
+            "stop -t 0 k1",
+            "stop -t 0 k1",
+            "exec k1 true",
         ],
     ),
     script(
         "exec_ends_as_its_command",
         &[
-            "run -d --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "exec c1 true",
-            "exec c1 false",
-            "exec -d c1 sleep 1",
+            "run -d --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "exec k1 true",
+            "exec k1 false",
+            "exec -d k1 sleep 1",
         ],
     ),
     script(
         "copies_of_stopped_and_running",
         &[
-            "create --name c1 -v vol:/data --volume-driver mine busybox sleep 600",
-            "cp /etc/hostname c1:/data/file",
-            "cp c1:/data/file copied",
-            "start c1",
-            "cp c1:/data/nosuch -",
-            "cp /etc/hostname c1:/nosuch/place",
+            "create --name k1 -v vol:/data --volume-driver mine busybox sleep 600",
+            "cp /etc/hostname k1:/data/file",
+            "cp k1:/data/file copied",
+            "start k1",
+            "cp k1:/data/nosuch -",
+            "cp /etc/hostname k1:/nosuch/place",
             "cp nobody:/data/file -",
-            "rm -f c1",
+            "rm -f k1",
         ],
     ),
     script(
@@ -291,7 +274,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
         &[
             "volume create -d mine vol",
             "volume create loc",
-            "create --name c1 -v vol:/data busybox true",
+            "create --name k1 -v vol:/data busybox true",
             "volume prune -f",
             "container prune -f",
             "volume prune -f",
@@ -303,10 +286,79 @@ pub(crate) const SCRIPTS: &[Script] = &[
         "output_of_commands",
         &[
             "run --rm -v vol:/data --volume-driver mine busybox echo hello",
-            "run --name c1 busybox echo hello",
-            "logs c1",
+            "run --name k1 busybox echo hello",
+            "logs k1",
             "run --rm -v vol:/data busybox touch /data/file",
             "run --rm -v vol:/data busybox ls /data",
+        ],
+    ),
+    script(
+        "renamed_to_its_own_name",
+        &[
+            "create --name k1 busybox true",
+            "rename k1 k1",
+            "rename k1 /k1",
+        ],
+    ),
+    script(
+        "kill_says_whom_it_cannot_kill",
+        &[
+            "kill nobody",
+            "kill -s NOSUCH nobody",
+            "create --name k1 busybox true",
+            "kill k1",
+            "kill -s 0 k1",
+            "kill -s 99 k1",
+            "pause k1",
+            "unpause k1",
+            "exec k1 true",
+            "top k1",
+            "stop k1",
+            "restart -t 0 nobody",
+        ],
+    ),
+    script(
+        "options_of_local_volumes",
+        &[
+            "volume create -o size=1 vol",
+            "volume create -o size=0 vol",
+            "volume create -o size=much vol2",
+            "volume create -o Size=1 vol3",
+            "volume create -o type=none vol4",
+            "volume create -o device=/tmp vol5",
+            "volume create -o nonsense=1 vol6",
+            "volume create -o type=tmpfs -o device=tmpfs vol7",
+            "volume inspect vol7",
+            "volume ls -q",
+        ],
+    ),
+    script(
+        "filters_that_are_wrong",
+        &[
+            "volume ls --filter dangling=perhaps",
+            "volume ls --filter dangling=1 -q",
+            "volume ls --filter dangling=true --filter dangling=false -q",
+            "ps --filter nonsense=x",
+            "volume prune -f --filter nonsense=x",
+            "volume prune -f --filter until=1h",
+            "container prune -f --filter nonsense=x",
+        ],
+    ),
+    script(
+        "the_common_driver_beside_the_mount_flag",
+        &[
+            "create --name k1 --volume-driver mine --mount type=volume,src=vol,dst=/data busybox true",
+            "inspect -f {{json.Mounts}} k1",
+        ],
+    ),
+    script(
+        "exec_in_a_paused_container",
+        &[
+            "run -d --name k1 busybox sleep 600",
+            "pause k1",
+            "exec k1 true",
+            "unpause k1",
+            "exec k1 true",
         ],
     ),
 ];

@@ -12,7 +12,7 @@ pub(crate) struct Transcript {
     directory: String,
     ids: Vec<String>,
     /// Commands, and what became of them; at last the plugin's calls.
-    steps: Vec<(&'static str, String)>,
+    steps: Vec<(String, String)>,
 }
 
 impl Transcript {
@@ -25,10 +25,14 @@ impl Transcript {
     }
 
     /// A command that has ended.
-    pub(crate) fn ended(&mut self, command: &'static str, output: &Output) {
+    pub(crate) fn ended(&mut self, command: &str, output: &Output) {
         let mut text = format!("exit status {:?}\n", output.status.code());
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             for line in String::from_utf8_lossy(bytes).lines() {
+                // The CLI's own, when it is told of an error before it has sent everything.
+                if line.contains("read/write on closed pipe") {
+                    continue;
+                }
                 // Of columns as wide as an ID or a size, the padding is no matter.
                 let words: Vec<&str> = line.split_whitespace().collect();
                 let _ = writeln!(text, "{name}: {}", words.join(" "));
@@ -37,19 +41,18 @@ impl Transcript {
         self.add(command, &text);
     }
 
-    /// The plugin's calls: paths and bodies.
-    pub(crate) fn called(&mut self, calls: Vec<(String, String)>) {
+    /// The plugin's calls since the last time, or over all of the script: paths and bodies.
+    pub(crate) fn called(&mut self, when: &str, calls: Vec<(String, String)>) {
         let lines = calls
             .iter()
             .map(|(path, body)| format!("{path} {body:?}\n"));
-        self.add(
-            "(all that the plugin was asked)",
-            &lines.collect::<String>(),
-        );
+        self.add(when, &lines.collect::<String>());
     }
 
-    fn add(&mut self, command: &'static str, text: &str) {
+    fn add(&mut self, command: &str, text: &str) {
         let text = text.replace(&self.directory, "<directory>");
+        let root = Regex::new(r"/[^ :]*/data/volumes/").unwrap();
+        let text = root.replace_all(&text, "<data root>/volumes/");
         let time = Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)").unwrap();
         let text = time.replace_all(&text, "<time>");
         let ago = Regex::new(r"(About )?\S+ seconds?( ago)?|Less than a second( ago)?").unwrap();
@@ -67,7 +70,24 @@ impl Transcript {
                 format!("<id {at}, {} digits>", found[0].len())
             })
             .into_owned();
-        self.steps.push((command, text));
+        self.steps.push((command.to_owned(), text));
+    }
+
+    /// The same with every step's lines in order and IDs that are all alike: where an engine's own
+    /// order is random.
+    pub(crate) fn unordered(self) -> Self {
+        let id = Regex::new(r"<id \d+").unwrap();
+        let sorted = |text: &str| {
+            let text = id.replace_all(text, "<id");
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n") + "\n"
+        };
+        let steps = self.steps.iter();
+        let steps = steps
+            .map(|(command, text)| (command.clone(), sorted(text)))
+            .collect();
+        Self { steps, ..self }
     }
 
     /// The first command that did not come to the same with `ours`.

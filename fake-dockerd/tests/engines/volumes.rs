@@ -19,6 +19,11 @@ impl Volumes {
         }
     }
 
+    /// A volume goes behind the engine's back.
+    pub(crate) fn lose(&self, name: &str) {
+        self.names.lock().unwrap().remove(name);
+    }
+
     /// The answer to a call; none where the plugin's usual one will do.
     pub(crate) fn answer(&self, path: &str, body: &str) -> Option<String> {
         let body: Value = serde_json::from_str(body).unwrap_or_default();

@@ -116,6 +116,11 @@ pub(in crate::api) async fn create(api: &Api, mut ask: Ask, name: &str) -> Answe
     let info = api.daemon.container_inspect(name).await?;
     if !info.state.running {
         let text = format!("container {} is not running", info.id);
+        return Err(Error::conflict(api.daemon.core.profile().worded(&text)).into());
+    }
+    if info.state.paused {
+        // As the user calls it, and not by its ID: moby's `getActiveContainer`.
+        let text = format!("Container {name} is paused, unpause the container before exec");
         return Err(Error::conflict(text).into());
     }
     let id = api.daemon.core.random.id();
@@ -204,7 +209,8 @@ async fn run(api: &Arc<Api>, id: &str, exec: Exec) -> Result<()> {
         Err(error) => {
             let text = format!("{error}\r\n");
             streams.write(Output::Stdout, text.into()).await;
-            let code = if error.message().contains("permission denied") {
+            let finds = api.daemon.core.profile().exec_finds_no_command;
+            let code = if !finds || error.message().contains("permission denied") {
                 NOT_PERMITTED
             } else {
                 NOT_FOUND
