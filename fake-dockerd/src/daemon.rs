@@ -51,6 +51,7 @@ pub struct Config {
     seed: Option<u64>,
     live_restore: bool,
     trace: Option<PathBuf>,
+    listener: Option<mpsc::UnboundedSender<Arc<PluginCall>>>,
     runtime: Option<Arc<dyn Runtime>>,
     images: Arc<dyn Images>,
     host: Arc<dyn HostPaths>,
@@ -72,6 +73,7 @@ impl Config {
             seed: None,
             live_restore: false,
             trace: None,
+            listener: None,
             runtime: None,
             images: Arc::new(EmptyImages),
             host: Arc::new(RealPaths),
@@ -127,6 +129,14 @@ impl Config {
         self
     }
 
+    /// Tells every plugin call to `listener`, those of the daemon's start included, which
+    /// [`Daemon::plugin_calls`] comes too late for.
+    #[must_use]
+    pub fn listener(mut self, listener: mpsc::UnboundedSender<Arc<PluginCall>>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     /// Runs processes. One runtime has to serve the daemons before and after a restart, or nothing
     /// is there to be taken over.
     #[must_use]
@@ -174,7 +184,7 @@ impl Daemon {
         let context = Context {
             profile: config.engine.profile(),
             clock: config.clock,
-            tracer: Arc::new(Tracer::new(config.trace.as_deref())?),
+            tracer: Arc::new(Tracer::new(config.trace.as_deref(), config.listener)?),
             tasks,
         };
         let random = Arc::new(Randomness::new(config.seed));

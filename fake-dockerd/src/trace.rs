@@ -79,8 +79,11 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// A tracer that also appends to `file`.
-    pub(crate) fn new(file: Option<&Path>) -> io::Result<Self> {
+    /// A tracer that also appends to `file` and tells `listener`.
+    pub(crate) fn new(
+        file: Option<&Path>,
+        listener: Option<UnboundedSender<Arc<PluginCall>>>,
+    ) -> io::Result<Self> {
         let file = match file {
             Some(path) => Some(Mutex::new(
                 OpenOptions::new().create(true).append(true).open(path)?,
@@ -89,6 +92,7 @@ impl Tracer {
         };
         Ok(Self {
             file,
+            subscribers: Mutex::new(listener.into_iter().collect()),
             ..Self::default()
         })
     }

@@ -1,6 +1,7 @@
 //! Another volume, to compare an observed one with: what it does was asked for plainly and once.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::volume_steps::{kernel_mount, remove_refused, wait_until};
@@ -30,6 +31,56 @@ impl Compared {
         };
         Ok(took.map(|took| Self { name, took }))
     }
+}
+
+/// How long a release may take before it is compared with another volume's.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// How much longer it may take than the other volume's.
+const LATER: Duration = Duration::from_secs(2);
+
+/// What became of mounts that nobody holds any more.
+pub(super) enum Release {
+    /// They are gone.
+    Done,
+    /// Another volume's stay as long: this plugin releases too late, if at all, for a leak to be told
+    /// from a delay.
+    Late,
+    /// This one stays, and another volume's was gone after `took`.
+    Leak { left: PathBuf, took: Duration },
+}
+
+/// Whether the mounts at `paths` go away, as they should at once or at least when another volume's do.
+pub(super) async fn released(cx: &mut Cx, paths: &BTreeSet<PathBuf>) -> CaseResult<Release> {
+    let Some(left) = still_mounted(cx, paths, AT_ONCE).await? else {
+        return Ok(Release::Done);
+    };
+    let Some(compared) = Compared::with_another(cx).await? else {
+        cx.note("mounts are released later than could be waited for here");
+        return Ok(Release::Late);
+    };
+    if still_mounted(cx, paths, LATER).await?.is_none() {
+        return Ok(Release::Done);
+    }
+    let took = compared.took;
+    Ok(Release::Leak { left, took })
+}
+
+/// A path that is still a mount after `limit`.
+async fn still_mounted(
+    cx: &Cx,
+    paths: &BTreeSet<PathBuf>,
+    limit: Duration,
+) -> CaseResult<Option<PathBuf>> {
+    for path in paths {
+        if wait_until(limit, || Ok(!cx.is_mounted(path)?))
+            .await?
+            .is_none()
+        {
+            return Ok(Some(path.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the plugin refuses to remove a volume that is held, keeps it whole, and removes it

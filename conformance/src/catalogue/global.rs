@@ -85,9 +85,9 @@ pub(super) const CASES: &[Case] = &[
         harm: Harm::DataLoss,
         sources: &["https://docs.docker.com/engine/extend/plugins_volume/"],
         docker: &[
-            "docker run -d --name a -v {volume}:/data busybox sleep 600 # on both hosts",
-            "docker rm -f a # on one",
-            "docker exec a ls /data # on the other",
+            "docker run -d --name c1 -v {volume}:/data busybox sleep 600 # on both hosts",
+            "docker rm -f c1 # on one",
+            "docker exec c1 ls /data # on the other",
         ],
         needs: &[Need::Peer],
         mode: Mode::Shared,

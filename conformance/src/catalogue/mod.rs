@@ -23,6 +23,7 @@ mod references;
 mod remove;
 mod restart;
 mod secrets;
+mod sequence;
 mod tour;
 mod transport;
 mod unmount;
@@ -128,6 +129,11 @@ const SECTIONS: &[Section] = &[
         cases: properties::CASES,
     },
     Section {
+        name: "sequence",
+        title: "Sequences of an engine",
+        cases: sequence::CASES,
+    },
+    Section {
         name: "sec",
         title: "Names and security",
         cases: names::CASES,
@@ -163,4 +169,27 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Case> {
     all().find(|case| case.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::all;
+
+    /// dockerd refuses containers whose name has only one letter.
+    #[test]
+    fn container_names_are_such_as_docker_takes() {
+        for case in all() {
+            for line in case.docker {
+                let mut words = line.split_whitespace();
+                while let Some(word) = words.next() {
+                    let name = words.clone().next().filter(|_| word == "--name");
+                    assert!(
+                        name.is_none_or(|name| name.len() > 1),
+                        "{}: {line}",
+                        case.id
+                    );
+                }
+            }
+        }
+    }
 }

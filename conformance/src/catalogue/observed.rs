@@ -12,18 +12,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::compared::{Compared, guards};
-use super::volume_steps::{kernel_mount, remove_refused, stuck, wait_until};
+use super::compared::{Compared, Release, guards, released};
+use super::volume_steps::{kernel_mount, remove_refused, stuck};
 use crate::protocol::Endpoint;
 use crate::suite::{CaseResult, Cx, Finding, Halt, Harm, Level, Token};
-
-/// How long a release may take before it is compared with another volume's.
-const AT_ONCE: Duration = Duration::from_millis(500);
-
-/// How much longer it may take than the other volume's.
-const LATER: Duration = Duration::from_secs(2);
 
 /// A volume under observation.
 #[derive(Debug)]
@@ -125,7 +118,7 @@ impl Observed {
     }
 
     /// Takes note of a Mount that succeeded.
-    async fn held(&mut self, cx: &mut Cx, id: &str, path: &str) -> CaseResult {
+    pub(super) async fn held(&mut self, cx: &mut Cx, id: &str, path: &str) -> CaseResult {
         let path = PathBuf::from(path);
         let real = kernel_mount(cx, &path).await?;
         let first = self.history.is_empty();
@@ -275,23 +268,19 @@ impl Observed {
         if self.late {
             return Ok(());
         }
-        let Some(left) = self.still_mounted(cx, AT_ONCE).await? else {
-            return Ok(());
-        };
-        let Some(compared) = Compared::with_another(cx).await? else {
-            cx.note("mounts are released later than could be waited for here");
-            self.late = true;
-            return Ok(());
-        };
-        if self.still_mounted(cx, LATER).await?.is_none() {
-            return Ok(());
+        match released(cx, &self.real_paths).await? {
+            Release::Done => Ok(()),
+            Release::Late => {
+                self.late = true;
+                Ok(())
+            }
+            Release::Leak { left, took } => Err(self.leak(format!(
+                "{} is still mounted; another volume, mounted once and later, was released within \
+                 {} ms",
+                left.display(),
+                took.as_millis()
+            ))),
         }
-        let actual = format!(
-            "{} is still mounted; another volume, mounted once and later, was released within {} ms",
-            left.display(),
-            compared.took.as_millis()
-        );
-        Err(self.leak(actual))
     }
 
     /// The end of the volume, which every holder has released: Docker removes it.
@@ -343,19 +332,6 @@ impl Observed {
             )
             .harming(Harm::Leak)
             .into()
-    }
-
-    /// A mountpoint that is still a mount after `limit` though nobody holds it.
-    async fn still_mounted(&self, cx: &Cx, limit: Duration) -> CaseResult<Option<PathBuf>> {
-        for path in &self.real_paths {
-            if wait_until(limit, || Ok(!cx.is_mounted(path)?))
-                .await?
-                .is_none()
-            {
-                return Ok(Some(path.clone()));
-            }
-        }
-        Ok(None)
     }
 
     fn letter(&mut self, id: &str) -> char {

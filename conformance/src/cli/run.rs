@@ -302,7 +302,7 @@ fn files(args: &RunArgs, address: &Address) -> Files {
     }
     let local = match address {
         Address::Unix(_) => true,
-        Address::Tcp(host) | Address::Tls(host, _) => {
+        Address::Tcp(host) | Address::Tls(host, ..) => {
             host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]")
         }
     };

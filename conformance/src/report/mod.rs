@@ -15,6 +15,7 @@ pub use human::human;
 pub use json::json;
 pub use junit::junit;
 pub use progress::Progress;
+pub(crate) use reproduce::created_first;
 pub use reproduce::{Reproduce, docker_lines, reproduce};
 
 use crate::play::Proof;

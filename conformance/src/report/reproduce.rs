@@ -26,19 +26,12 @@ pub struct Reproduce {
 /// The commands for a case, from what it did.
 #[must_use]
 pub fn reproduce(case: &Case, record: &Record, target: &Target) -> Reproduce {
-    let mut docker: Vec<String> = case
-        .docker
+    let first = created_first(case.docker, target);
+    let lines = first
         .iter()
-        .map(|line| docker_line(line, target))
-        .collect();
-    // `docker run` creates volumes on the way, but cannot give them options.
-    let created = docker.iter().any(|line| line.contains("volume create"));
-    if !target.opts.is_empty() && !docker.is_empty() && !created {
-        docker.insert(
-            0,
-            docker_line("docker volume create -d {plugin} {volume}", target),
-        );
-    }
+        .map(String::as_str)
+        .chain(case.docker.iter().copied());
+    let docker = lines.map(|line| docker_line(line, target)).collect();
     let aliases = Aliases::of(record, target);
     let mut curl: Vec<String> = Vec::new();
     for exchange in &record.exchanges {
@@ -73,8 +66,22 @@ pub fn docker_lines(lines: &[String], target: &Target) -> Vec<String> {
     lines.iter().map(|line| docker_line(line, target)).collect()
 }
 
+/// The volumes that have to be created before `lines`: `docker run` creates volumes on the way, but
+/// cannot give them options.
+pub(crate) fn created_first(lines: &[&str], target: &Target) -> Vec<String> {
+    let created = lines.iter().any(|line| line.contains("volume create"));
+    if target.opts.is_empty() || lines.is_empty() || created {
+        return Vec::new();
+    }
+    let create = |volume: &str| format!("docker volume create -d {{plugin}} {volume}");
+    let other = lines.iter().any(|line| line.contains("{other}"));
+    let more = other.then(|| create("{other}"));
+    std::iter::once(create("{volume}")).chain(more).collect()
+}
+
 /// A docker command with the plugin's name and the user's options in it.
 fn docker_line(line: &str, target: &Target) -> String {
+    let alias = if line.contains("{other}") { "v2" } else { "v1" };
     let mut create = "volume create -d {plugin}".to_owned();
     for (key, value) in &target.opts {
         let shown = if target.secrets().contains(value) {
@@ -84,12 +91,13 @@ fn docker_line(line: &str, target: &Target) -> String {
         };
         create += &format!(
             " -o {}",
-            quoted(&format!("{key}={}", shown.replace("{volume}", "v1")))
+            quoted(&format!("{key}={}", shown.replace("{volume}", alias)))
         );
     }
     line.replace("volume create -d {plugin}", &create)
         .replace("{plugin}", &target.driver)
         .replace("{volume}", "v1")
+        .replace("{other}", "v2")
 }
 
 /// One exchange as a curl line.

@@ -291,7 +291,7 @@ impl Run<'_> {
             Need::UnixSocket => target.address.socket().is_some(),
             Need::Named => target.found.is_some(),
             Need::Soak => self.options.soak,
-            Need::Peer | Need::StorageFault | Need::Managed | Need::Engine => false,
+            Need::Peer | Need::StorageFault | Need::Managed => false,
         }
     }
 

@@ -142,9 +142,9 @@ const ABOUT_ALL_CALLS: [&str; 12] = [
 
 /// Sections whose cases judge what calls do. The others judge how they are made and answered, and
 /// explain rather than are explained.
-const ABOUT_CALLS: [&str; 12] = [
+const ABOUT_CALLS: [&str; 13] = [
     "create", "get", "list", "path", "mount", "unmount", "remove", "ref", "conc", "restart", "sec",
-    "secret",
+    "secret", "sequence",
 ];
 
 /// What stands behind a finding, or behind a case that could not be judged: itself, or its cause.

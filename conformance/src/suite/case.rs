@@ -138,8 +138,6 @@ pub enum Need {
     StorageFault,
     /// A managed plugin with its `config.json`.
     Managed,
-    /// A Docker engine, real or fake, between the runner and the plugin.
-    Engine,
 }
 
 impl Need {
@@ -162,7 +160,6 @@ impl Need {
             }
             Self::StorageFault => "needs storage that can be cut or slowed, which is not there yet",
             Self::Managed => "is about managed plugins, which are not judged yet",
-            Self::Engine => "needs an engine between runner and plugin, which is not there yet",
         }
     }
 }

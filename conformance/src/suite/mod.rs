@@ -17,7 +17,7 @@ mod token;
 
 pub use answer::Answer;
 pub use case::{Case, CaseFuture, Harm, Level, Mode, Need};
-pub use context::{Cx, is_root};
+pub use context::{Cx, EngineCall, is_root};
 pub use exchange::{Exchange, RecordedRequest, RecordedResponse};
 pub use finding::{CaseResult, Finding, Halt, ensure};
 pub use ledger::Ledger;

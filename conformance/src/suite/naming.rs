@@ -148,9 +148,13 @@ impl NameMaker {
     /// Whether every character of `name` is one that ordinary names are made of.
     #[must_use]
     pub fn is_ordinary(&self, name: &str) -> bool {
-        !name.is_empty()
-            && name.chars().count() <= LONGEST
-            && name.chars().all(|c| self.naming.alphabet.contains(&c))
+        !name.is_empty() && name.chars().count() <= LONGEST && self.spells(name)
+    }
+
+    /// Whether ordinary names are made of the characters of `text`, among others.
+    #[must_use]
+    pub fn spells(&self, text: &str) -> bool {
+        text.chars().all(|c| self.naming.alphabet.contains(&c))
     }
 
     /// A mount ID as dockerd makes them: 64 lower-case hex digits.

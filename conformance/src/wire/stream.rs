@@ -33,8 +33,9 @@ pub enum Address {
     Unix(PathBuf),
     /// Plain HTTP over TCP, `host:port`.
     Tcp(String),
-    /// HTTPS over TCP, `host:port`, with what verifies the plugin.
-    Tls(String, Arc<ClientConfig>),
+    /// HTTPS over TCP, `host:port`, with what verifies the plugin and the files that this was read
+    /// from.
+    Tls(String, Arc<ClientConfig>, TlsFiles),
 }
 
 impl Address {
@@ -69,7 +70,7 @@ impl Address {
             (None, None) => builder.with_no_client_auth(),
             _ => return Err("--cert and --key go together: give both or neither".to_owned()),
         };
-        Ok(Self::Tls(host.to_owned(), Arc::new(config)))
+        Ok(Self::Tls(host.to_owned(), Arc::new(config), files.clone()))
     }
 
     /// The path of the unix socket, if it is one.
@@ -93,7 +94,7 @@ impl Address {
                 "http://plugin".to_owned(),
             ),
             Self::Tcp(host) => (None, format!("http://{host}")),
-            Self::Tls(host, _) => (None, format!("https://{host}")),
+            Self::Tls(host, ..) => (None, format!("https://{host}")),
         }
     }
 
@@ -105,7 +106,7 @@ impl Address {
         Ok(match self {
             Self::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Self::Tcp(host) => Stream::Tcp(connect_tcp(host).await?),
-            Self::Tls(host, config) => {
+            Self::Tls(host, config, _) => {
                 let tcp = connect_tcp(host).await?;
                 let name = host
                     .rsplit_once(':')
@@ -124,7 +125,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Tcp(host) => write!(f, "tcp://{host}"),
-            Self::Tls(host, _) => write!(f, "https://{host}"),
+            Self::Tls(host, ..) => write!(f, "https://{host}"),
         }
     }
 }

@@ -100,8 +100,8 @@ pub(super) const CASES: &[Case] = &[
         ],
         docker: &[
             "docker volume create -d {plugin} {volume}",
-            "docker run -d --name a -v {volume}:/data busybox sleep 600",
-            "docker rm -f a & docker run --rm -v {volume}:/data busybox ls /data",
+            "docker run -d --name c1 -v {volume}:/data busybox sleep 600",
+            "docker rm -f c1 & docker run --rm -v {volume}:/data busybox ls /data",
         ],
         needs: &[],
         mode: Mode::Shared,

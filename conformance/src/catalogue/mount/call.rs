@@ -16,9 +16,9 @@ pub(super) const UNKNOWN: Case = Case {
         "https://github.com/yp-engineering/rbd-docker-plugin/pull/36",
     ],
     docker: &[
-        "docker create --name c -v {volume}:/data --volume-driver {plugin} busybox true",
+        "docker create --name c1 -v {volume}:/data --volume-driver {plugin} busybox true",
         "# remove the volume behind dockerd's back",
-        "docker start c",
+        "docker start c1",
     ],
     needs: &[],
     mode: Mode::Shared,

@@ -69,7 +69,7 @@ pub(super) async fn no_open_tcp(cx: &mut Cx) -> CaseResult {
     let own = match &cx.target().address {
         Address::Unix(_) => None,
         // Where it was told to listen, it may.
-        Address::Tcp(host) | Address::Tls(host, _) => host
+        Address::Tcp(host) | Address::Tls(host, ..) => host
             .rsplit_once(':')
             .and_then(|(_, port)| port.parse().ok()),
     };

@@ -53,8 +53,8 @@ pub(super) const STOP_START: Case = Case {
     title: "a container can be stopped, started and restarted, with another ID each time",
     why: "the container does not start again, or starts without its files",
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
-        "docker stop c && docker start c && docker restart c && docker rm -f c",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker stop c1 && docker start c1 && docker restart c1 && docker rm -f c1",
     ],
     run: |cx| {
         Box::pin(replay_to_end(
@@ -84,9 +84,9 @@ pub(super) const SECOND_CONTAINER: Case = Case {
     why: "the first container loses its volume, or the second one does not start",
     harm: Harm::DataLoss,
     docker: &[
-        "docker run -d --name a -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "docker run --rm -v {volume}:/data busybox true",
-        "docker exec a touch /data/file",
+        "docker exec c1 touch /data/file",
     ],
     run: |cx| {
         Box::pin(replay_to_end(
@@ -149,8 +149,8 @@ pub(super) const CP_OUT_OF: Case = Case {
           the copy fails",
     harm: Harm::DataLoss,
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
-        "docker cp c:/data/. /tmp/copy && docker exec c ls /data",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker cp c1:/data/. /tmp/copy && docker exec c1 ls /data",
     ],
     run: |cx| {
         Box::pin(replay_to_end(
@@ -168,8 +168,8 @@ pub(super) const CP_INTO: Case = Case {
           volume, or the copy fails",
     harm: Harm::DataLoss,
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
-        "docker cp /etc/hostname c:/data/ && docker exec c ls /data",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker cp /etc/hostname c1:/data/ && docker exec c1 ls /data",
     ],
     run: |cx| {
         Box::pin(replay_to_end(
@@ -200,8 +200,8 @@ pub(super) const CP_TWO_TARGETS: Case = Case {
           loses its volume, or the copy fails",
     harm: Harm::DataLoss,
     docker: &[
-        "docker run -d --name c -v {volume}:/a -v {volume}:/b --volume-driver {plugin} busybox sleep 600",
-        "docker cp /etc/hostname c:/a/ && docker exec c ls /a /b",
+        "docker run -d --name c1 -v {volume}:/a -v {volume}:/b --volume-driver {plugin} busybox sleep 600",
+        "docker cp /etc/hostname c1:/a/ && docker exec c1 ls /a /b",
     ],
     run: |cx| {
         Box::pin(replay_to_end(
@@ -243,9 +243,9 @@ pub(super) const UNMOUNT_FAILS_THEN_START: Case = Case {
     why: "dockerd keeps the ID of a failed Unmount and sends it with the next Mount, even after its own \
           restart: the container never starts again",
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "# keep a file of the volume open on the host, so that umount fails",
-        "docker stop c && docker start c && docker exec c ls /data",
+        "docker stop c1 && docker start c1 && docker exec c1 ls /data",
     ],
     needs: &[Need::Filesystem],
     follows: &[

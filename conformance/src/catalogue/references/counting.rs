@@ -22,7 +22,7 @@ pub(super) const BALANCED: Case = Case {
     docker: &[
         "for c in a b c; do docker run -d --name $c -v {volume}:/data --volume-driver {plugin} busybox \
          sleep 600; done",
-        "docker stop b && docker exec c ls /data && docker stop a && docker exec c ls /data",
+        "docker stop c2 && docker exec c1 ls /data && docker stop c1 && docker exec c1 ls /data",
     ],
     needs: &[],
     mode: Mode::Shared,
@@ -134,9 +134,9 @@ pub(super) const SAME_ID_TWICE: Case = Case {
         "https://github.com/aws/amazon-ecs-agent/pull/4425",
     ],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
-        "docker cp c:/data/. /tmp/copy",
-        "docker exec c touch /data/file",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker cp c1:/data/. /tmp/copy",
+        "docker exec c1 touch /data/file",
     ],
     needs: &[],
     mode: Mode::Shared,
@@ -153,8 +153,8 @@ pub(super) const SAME_VOLUME_TWICE: Case = Case {
     harm: Harm::DataLoss,
     sources: &[CALLS, RECORDED],
     docker: &[
-        "docker run -d --name c -v {volume}:/a -v {volume}:/b --volume-driver {plugin} busybox sleep 600",
-        "docker exec c ls /a /b && docker rm -f c",
+        "docker run -d --name c1 -v {volume}:/a -v {volume}:/b --volume-driver {plugin} busybox sleep 600",
+        "docker exec c1 ls /a /b && docker rm -f c1",
     ],
     needs: &[],
     mode: Mode::Shared,
@@ -219,9 +219,9 @@ pub(super) const FLOOR: Case = Case {
     ],
     docker: &[
         "# after a stray Unmount, as a restart of plugin or daemon causes:",
-        "docker run -d --name a -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "docker run --rm -v {volume}:/data busybox true",
-        "docker exec a ls /data",
+        "docker exec c1 ls /data",
     ],
     needs: &[],
     mode: Mode::Shared,

@@ -22,9 +22,9 @@ pub(super) const AFTER_DAEMON_CRASH: Case = Case {
     harm: Harm::NoStart,
     sources: &[RECORDED, "moby: daemon/volume/mounts/mounts.go"],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "kill -9 $(pidof dockerd)   # and start it again",
-        "docker start c",
+        "docker start c1",
     ],
     needs: &[],
     mode: Mode::Alone,
@@ -46,9 +46,9 @@ pub(super) const LEAK_NOT_YANK: Case = Case {
     harm: Harm::DataLoss,
     sources: &[RECORDED, "https://github.com/moby/moby/issues/47964"],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "kill -9 $(pidof dockerd)   # and start it again",
-        "docker start c && docker cp c:/data/. /tmp/copy && docker exec c ls /data",
+        "docker start c1 && docker cp c1:/data/. /tmp/copy && docker exec c1 ls /data",
     ],
     needs: &[],
     mode: Mode::Alone,
@@ -79,10 +79,10 @@ pub(super) const LIVE_RESTORE: Case = Case {
     harm: Harm::DataLoss,
     sources: &[RECORDED, "moby: daemon/volume/mounts/mounts.go"],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "systemctl restart docker   # with \"live-restore\": true",
-        "docker run --rm -v {volume}:/data busybox true && docker exec c ls /data",
-        "docker stop c && docker volume rm {volume}",
+        "docker run --rm -v {volume}:/data busybox true && docker exec c1 ls /data",
+        "docker stop c1 && docker volume rm {volume}",
     ],
     needs: &[],
     mode: Mode::Alone,
@@ -178,9 +178,9 @@ pub(super) const DAEMON_CRASH: Case = Case {
     why: "dockerd goes on with the ID from before the crash, and with new ones from the next start on: \
           the container does not start, or starts without its files",
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "kill -9 $(pidof dockerd)   # and start it again",
-        "docker start c && docker restart c && docker exec c ls /data",
+        "docker start c1 && docker restart c1 && docker exec c1 ls /data",
     ],
     run: |cx| Box::pin(daemon_crash(cx)),
     ..SEQUENCE
@@ -196,10 +196,10 @@ pub(super) const DAEMON_CRASH_RESTART_POLICY: Case = Case {
     why: "dockerd starts it at once, with the ID from before the crash: it stays down, and is not tried \
           again",
     docker: &[
-        "docker run -d --restart always --name c -v {volume}:/data --volume-driver {plugin} busybox \
+        "docker run -d --restart always --name c1 -v {volume}:/data --volume-driver {plugin} busybox \
          sleep 600",
         "kill -9 $(pidof dockerd)   # and start it again",
-        "docker exec c ls /data",
+        "docker exec c1 ls /data",
     ],
     run: |cx| Box::pin(daemon_crash_restart_policy(cx)),
     ..SEQUENCE
@@ -232,9 +232,9 @@ pub(super) const LIVE_RESTORE_CP: Case = Case {
           takes it for the container's own unmounts the volume with the cp's Unmount",
     harm: Harm::DataLoss,
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "systemctl restart docker   # with \"live-restore\": true",
-        "docker cp c:/data/. /tmp/copy && docker exec c ls /data",
+        "docker cp c1:/data/. /tmp/copy && docker exec c1 ls /data",
     ],
     run: |cx| Box::pin(live_restore_cp(cx)),
     ..SEQUENCE

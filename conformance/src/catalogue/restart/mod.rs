@@ -11,6 +11,7 @@ mod memory;
 mod state;
 mod stop;
 
+use super::sequence::play;
 use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need};
 
 pub(super) const CASES: &[Case] = &[
@@ -180,11 +181,11 @@ pub(super) const CASES: &[Case] = &[
         harm: Harm::DataLoss,
         sources: &["https://github.com/vieux/docker-volume-sshfs/issues/14"],
         docker: &[
-            "docker run -d --name a --volume-driver {plugin} -v {volume}:/data busybox sleep 600",
-            "docker run -d --name b -v {volume}:/data busybox sleep 600",
+            "docker run -d --name c1 --volume-driver {plugin} -v {volume}:/data busybox sleep 600",
+            "docker run -d --name c2 -v {volume}:/data busybox sleep 600",
             "# kill -9 the plugin and start it again",
-            "docker rm -f a",
-            "docker exec b ls /data",
+            "docker rm -f c1",
+            "docker exec c2 ls /data",
         ],
         needs: &[Need::Exec],
         mode: Mode::Alone,
@@ -227,12 +228,13 @@ pub(super) const CASES: &[Case] = &[
             "docker volume create -d {plugin} {volume}",
             "# kill -9 the plugin and start it again",
             "docker run --rm -v {volume}:/data busybox true",
-            "docker volume inspect -f '{{.Driver}}' {volume}",
+            "docker volume inspect {volume}",
+            "docker volume rm {volume}",
         ],
-        needs: &[Need::Exec, Need::Engine],
+        needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["restart.remembers"],
-        run: |_| Box::pin(async { Err(Halt::skip(Need::Engine.lacking())) }),
+        follows: &["restart.remembers", "create.durable", "act.optional"],
+        run: |cx| Box::pin(play(cx)),
     },
 ];
 

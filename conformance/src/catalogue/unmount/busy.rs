@@ -20,9 +20,9 @@ pub(super) const BUSY: Case = Case {
          Mount with the same ID, and its stop Unmount",
     ],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "# keep a file of the volume open on the host",
-        "docker stop c && docker start c && docker stop c",
+        "docker stop c1 && docker start c1 && docker stop c1",
     ],
     needs: &[Need::Filesystem],
     mode: Mode::Shared,
@@ -69,9 +69,9 @@ pub(super) const NEVER_DELETES: Case = Case {
          (RemoveAll of the mountpoint)",
     ],
     docker: &[
-        "docker run -d --name c -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
+        "docker run -d --name c1 -v {volume}:/data --volume-driver {plugin} busybox sleep 600",
         "# keep a file of the volume open on the host",
-        "docker stop c",
+        "docker stop c1",
         "docker run --rm -v {volume}:/data busybox ls /data",
     ],
     needs: &[Need::Filesystem],

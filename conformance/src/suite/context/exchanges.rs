@@ -126,7 +126,7 @@ impl Cx {
     }
 
     /// Ends the case where `endpoint` is known to go unanswered.
-    fn usable(&self, endpoint: Endpoint) -> CaseResult {
+    pub(super) fn usable(&self, endpoint: Endpoint) -> CaseResult {
         for known in [endpoint, Endpoint::Activate] {
             if let Some(broken) = self.target.health.broken(known) {
                 let reason = format!(
@@ -139,7 +139,7 @@ impl Cx {
         Ok(())
     }
 
-    fn worry(&self, endpoint: Endpoint, error: &WireError) {
+    pub(super) fn worry(&self, endpoint: Endpoint, error: &WireError) {
         let what = error.to_string();
         self.ledger.trouble(Trouble {
             endpoint,

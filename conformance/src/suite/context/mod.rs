@@ -1,6 +1,7 @@
 //! What a case is given: the plugin, names of its own, and a memory of what it did.
 
 mod calls;
+mod engine;
 mod exchanges;
 mod files;
 mod process;
@@ -9,6 +10,8 @@ mod steps;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use engine::EngineCall;
 
 use super::{Exchange, Ledger, NameMaker};
 use crate::protocol::Opts;
@@ -23,6 +26,7 @@ use crate::wire::Connection;
 pub struct Cx {
     target: Arc<Target>,
     ledger: Arc<Ledger>,
+    case: String,
     names: NameMaker,
     connection: Option<Connection>,
     limit: Duration,
@@ -37,6 +41,7 @@ impl Cx {
         Self {
             target,
             ledger,
+            case: id.to_owned(),
             names,
             connection: None,
             limit,
@@ -50,6 +55,7 @@ impl Cx {
         Self {
             target: Arc::clone(&self.target),
             ledger: Arc::clone(&self.ledger),
+            case: self.case.clone(),
             names: self.target.naming.for_case(purpose),
             connection: None,
             limit: self.limit,
@@ -87,6 +93,12 @@ impl Cx {
         self.names.is_ordinary(name)
     }
 
+    /// The id of the case.
+    #[must_use]
+    pub fn case(&self) -> &str {
+        &self.case
+    }
+
     /// How long one call may take.
     #[must_use]
     pub const fn limit(&self) -> Duration {
@@ -106,6 +118,12 @@ impl Cx {
     /// `digits` random lower-case hex digits.
     pub fn hex(&mut self, digits: usize) -> String {
         self.names.hex(digits)
+    }
+
+    /// Whether ordinary names are made of the characters of `text`, among others.
+    #[must_use]
+    pub fn spells(&self, text: &str) -> bool {
+        self.names.spells(text)
     }
 
     /// A random number, the same for the same seed.
