@@ -12,6 +12,7 @@ pub mod bench;
 pub mod catalogue;
 pub mod cli;
 pub mod exit;
+pub mod linear;
 pub mod model;
 pub mod play;
 pub mod protocol;
