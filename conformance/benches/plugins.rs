@@ -67,7 +67,15 @@ fn random_play() {
     let report = directory.path().join("report.json");
     let begun = Instant::now();
     let status = Command::new(RUNNER)
-        .args(["--only", "prop", "--sequences", "3000", "--seed", "1", "--socket"])
+        .args([
+            "--only",
+            "prop",
+            "--sequences",
+            "3000",
+            "--seed",
+            "1",
+            "--socket",
+        ])
         .arg(socket)
         .arg("--format")
         .arg(format!("json={}", report.display()))

@@ -179,6 +179,8 @@ fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
         // A call that hangs on purpose should cost little here.
         command.args(["--timeout", "2"]);
     }
+    // How well play sees is another test's question.
+    command.args(["--sequences", "60", "--play-time", "4"]);
     if flags.contains(&"--plugin") {
         command.args(["--sockets-dir", &specs, "--specs-dir", &specs]);
     }

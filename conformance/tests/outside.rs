@@ -121,6 +121,8 @@ fn rclone_findings() -> Result<(), Failed> {
         // It locks up when Mount and Unmount meet, now here, now there: what is pinned is what one call
         // after the other shows.
         .args(["--jobs", "1", "--skip", "conc", "--skip", "err.answers"])
+        // So many sequences, however long they take: its mounts are slow.
+        .args(["--sequences", "60"])
         .args(["--seed", "1", "--timeout", "3", "--format"])
         .arg(format!("json={}", file.display()))
         .output()?;

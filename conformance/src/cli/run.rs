@@ -10,7 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use super::settings::{RunArgs, Switch};
 use crate::exit::Exit;
-use crate::play::Play;
+use crate::play::regressions::Entry;
+use crate::play::{Play, PlayOptions};
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
@@ -30,11 +31,13 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let plan = Plan::new(&selection).map_err(|error| error.to_string())?;
     let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
     let outputs = output::open(&args.format)?;
+    let play = args.play(seed)?;
+    let regressions = play.regressions.clone();
     raise_file_limit();
 
     let work = WorkDirectory::new()?;
     let mut isolation = None;
-    let ended = prepare_and_judge(args, &plan, seed, &work, &mut isolation);
+    let ended = prepare_and_judge(args, &plan, play, &work, &mut isolation);
     if let Some(isolation) = isolation {
         isolation.undo();
     }
@@ -43,6 +46,11 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let report = ended?;
     for output in outputs {
         output.write(&report)?;
+    }
+    for case in report.findings() {
+        if let Some(proof) = &case.sequence {
+            regressions.add(&Entry::new(&case.id, seed, proof.sequence.clone()))?;
+        }
     }
     Ok(if report.interrupted {
         Exit::Interrupted
@@ -57,11 +65,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
 fn prepare_and_judge(
     args: &RunArgs,
     plan: &Plan,
-    seed: u64,
+    play: PlayOptions,
     work: &WorkDirectory,
     isolation: &mut Option<Isolation>,
 ) -> Result<Report, String> {
-    let setup = Setup::new(args, seed, work, isolation)?;
+    let seed = play.seed;
+    let setup = Setup::new(args, play, work, isolation)?;
     // Threads come after this: the kernel moves only the calling one into the namespace.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -83,7 +92,7 @@ struct Setup {
 impl Setup {
     fn new(
         args: &RunArgs,
-        seed: u64,
+        play: PlayOptions,
         work: &WorkDirectory,
         isolated: &mut Option<Isolation>,
     ) -> Result<Self, String> {
@@ -112,7 +121,7 @@ impl Setup {
         };
         let prepare = RunArgs::hook("--prepare", args.prepare.as_ref())?;
         let cleanup = RunArgs::hook("--cleanup", args.cleanup.as_ref())?;
-        let naming = Naming::new(seed, args.name_chars.as_deref())?;
+        let naming = Naming::new(play.seed, args.name_chars.as_deref())?;
 
         if command.is_some() && !args.no_isolation {
             match isolate(&work.path) {
@@ -167,7 +176,7 @@ impl Setup {
             lints: Default::default(),
             health: Default::default(),
             hostile,
-            play: Play::new(args.play(seed)?),
+            play: Play::new(play),
         };
         Ok(Self { target, isolation })
     }

@@ -99,8 +99,9 @@ impl Hunt<'_> {
             let quiet = self.last_finding.map(|at| at.elapsed());
             if options.hurry && quiet.is_some_and(|quiet| quiet > AFTER_FINDING) {
                 let seconds = AFTER_FINDING.as_secs();
-                self.haul.cut_short =
-                    Some(format!("nothing new was found for {seconds} s after a finding"));
+                self.haul.cut_short = Some(format!(
+                    "nothing new was found for {seconds} s after a finding"
+                ));
                 break;
             }
             if known > ENOUGH_BROKEN {
@@ -311,13 +312,6 @@ impl Hunt<'_> {
                 last = again;
             }
         }
-        let options = &self.target_play.options;
-        let entry = Entry::new(
-            last.violation.invariant.id(),
-            options.seed,
-            sequence.clone(),
-        );
-        options.regressions.add(&entry).map_err(Halt::Harness)?;
         if last.violation.invariant == Invariant::Steady {
             self.habits = self.habits.unsteady();
         }
@@ -331,7 +325,7 @@ impl Hunt<'_> {
             violation: last.violation,
             proof: Proof {
                 sequence,
-                seed: options.seed,
+                seed: self.target_play.options.seed,
                 drawn,
                 calls,
                 steps_before,

@@ -146,13 +146,10 @@ impl<'a> Stage<'a> {
         self.step(Step::List).await?;
         for volume in (0_u8..).take(self.roles.len()) {
             self.step(Step::Get { volume }).await?;
-            let holders = |stage: &Self| {
-                let name = &stage.role(volume).map(|role| Name::clone(&role.name));
-                let known = name.as_ref().and_then(|name| stage.model.volume(name));
-                let ids = known.map(|known| known.holders().cloned().collect::<Vec<_>>());
-                ids
-            };
-            let Some(held) = holders(self) else { continue };
+            let role = self.role(volume);
+            let known = role.and_then(|role| self.model.volume(&role.name));
+            let held = known.map(|known| known.holders().cloned().collect::<Vec<_>>());
+            let Some(held) = held else { continue };
             if !held.is_empty() {
                 self.step(Step::Path { volume }).await?;
                 self.step(Step::Read { volume }).await?;

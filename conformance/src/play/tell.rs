@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::sequence::{Options, Sequence, Step};
-use crate::model::Violation;
+use crate::model::{Invariant, Violation};
 
 /// The docker commands that stand for the sequence; comments where only an engine or an accident
 /// does it.
@@ -137,6 +137,16 @@ fn c(volume: u8, id: u8) -> String {
 pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'static str> {
     let mut suspects = violation.suspects.clone();
     let traits = Traits::of(sequence);
+    let several = traits.volumes > 1;
+    // One invariant may be behind another: a stray call that is taken for one that counts, a call
+    // that reaches further than its own volume.
+    suspects.extend(match violation.invariant {
+        Invariant::Steady if traits.stray => vec!["prop.holds-own", "prop.holds-floor"],
+        Invariant::HoldsFloor => vec!["prop.holds-own"],
+        Invariant::Steady | Invariant::CallsWork if traits.restart => vec!["prop.durable"],
+        Invariant::HoldsKept if several => vec!["prop.outside"],
+        _ => Vec::new(),
+    });
     let mut add = |applies: bool, cases: &[&'static str]| {
         if applies {
             suspects.extend(cases);
@@ -159,6 +169,7 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
     add(
         traits.activate,
         &[
+            "act.handshake",
             "act.repeat",
             "ref.live-restore",
             "ref.after-daemon-crash",
@@ -171,6 +182,7 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
             "ref.same-id-twice",
             "ref.after-daemon-crash",
             "ref.leak-not-yank",
+            "ref.same-volume-twice",
         ],
     );
     add(traits.stray, &["unmount.stray", "ref.floor"]);
@@ -212,10 +224,10 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
     );
     add(
         traits.list,
-        &["list.complete", "list.agrees", "list.mountpoint"],
+        &["list.complete", "list.agrees", "get.mountpoint"],
     );
     add(traits.strange_names, &["sec.any-name", "sec.injective"]);
-    add(traits.volumes > 1, &["mount.own-path", "sec.injective"]);
+    add(several, &["mount.own-path", "sec.injective"]);
     add(
         traits.several_ids,
         &["ref.same-volume-twice", "unmount.not-last"],
@@ -237,7 +249,10 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
         &["unmount.works", "unmount.last", "unmount.not-last"],
     );
     add(traits.remove, &["remove.works"]);
-    add(traits.mount, &["mount.usable", "ref.balanced"]);
+    add(
+        traits.mount,
+        &["mount.usable", "mount.visible", "ref.balanced"],
+    );
     add(true, &["create.works"]);
     suspects
 }
