@@ -37,14 +37,14 @@ pub struct Bar {
     /// The client's number, from 1.
     pub client: usize,
     /// `Mount`.
-    pub call: &'static str,
+    pub call: String,
     /// A letter that stands for the mount ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<char>,
-    /// When it was sent, in microseconds since the first call.
-    pub begun_us: u64,
+    /// When it was sent, in nanoseconds since the first call.
+    pub begun_ns: u64,
     /// When it was answered; none where no answer is part of the proof.
-    pub ended_us: Option<u64>,
+    pub ended_ns: Option<u64>,
     /// What it was answered, in a few words.
     pub answer: Option<String>,
 }
@@ -65,10 +65,10 @@ impl Counterexample {
             calls.push(Bar {
                 number,
                 client: place(&mut clients, &operation.client) + 1,
-                call: operation.call.endpoint().name(),
+                call: operation.call.endpoint().to_string(),
                 id,
-                begun_us: operation.begun.saturating_sub(start),
-                ended_us: operation
+                begun_ns: operation.begun.saturating_sub(start),
+                ended_ns: operation
                     .answer
                     .as_ref()
                     .map(|(at, _)| at.saturating_sub(start)),

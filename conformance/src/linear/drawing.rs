@@ -13,8 +13,8 @@ const WIDEST_STEP: usize = 6;
 pub(super) fn draw(bars: &[Bar], width: usize) -> Vec<String> {
     let mut events: Vec<(u64, bool, usize)> = Vec::new();
     for bar in bars {
-        events.push((bar.begun_us, false, bar.number));
-        if let Some(ended) = bar.ended_us {
+        events.push((bar.begun_ns, false, bar.number));
+        if let Some(ended) = bar.ended_ns {
             events.push((ended, true, bar.number));
         }
     }

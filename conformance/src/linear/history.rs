@@ -2,7 +2,7 @@
 
 use crate::model::{Call, Name, Reply};
 
-/// One call of a history. Times are microseconds since the history began.
+/// One call of a history. Times are nanoseconds since the history began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Who made it; a client makes one call at a time.
