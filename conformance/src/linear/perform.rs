@@ -310,7 +310,10 @@ pub(crate) async fn one_after_the_other(
     let performed = clients.perform(cx, purpose, round, Some(habits)).await?;
     let legal = performed.names.iter().all(|name| {
         let history = of_volume(&performed.history, name);
-        matches!(check(&start(habits, name), &history, STATES), Outcome::Legal(_))
+        matches!(
+            check(&start(habits, name), &history, STATES),
+            Outcome::Legal(_)
+        )
     });
     let legal = legal && performed.unanswered.is_none();
     Ok((performed, legal))

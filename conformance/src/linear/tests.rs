@@ -229,7 +229,10 @@ fn the_search_says_what_trying_all_orders_says() {
             Outcome::Undecided => panic!("{seed}"),
         }
     }
-    assert!(legal_ones > 50 && illegal_ones > 50, "{legal_ones} {illegal_ones}");
+    assert!(
+        legal_ones > 50 && illegal_ones > 50,
+        "{legal_ones} {illegal_ones}"
+    );
 }
 
 fn at_place() -> Reply {
@@ -261,7 +264,13 @@ fn an_answer_that_never_came_may_mean_either() {
         begun: 0,
         answer: None,
     };
-    for reply in [no(), Reply::Volume(Some(Shown { name: "v".to_owned(), mountpoint: String::new() }))] {
+    for reply in [
+        no(),
+        Reply::Volume(Some(Shown {
+            name: "v".to_owned(),
+            mountpoint: String::new(),
+        })),
+    ] {
         let history = [pending.clone(), op(2, get(), 5, 6, reply)];
         assert!(matches!(verdict(&history), Outcome::Legal(_)));
     }

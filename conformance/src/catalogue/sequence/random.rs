@@ -19,8 +19,11 @@ const ONE_IN: u64 = 10;
 /// How long a script that failed is shortened at the most.
 const LONGEST_SHORTENING: Duration = Duration::from_secs(3);
 
+/// The id of the case.
+const ID: &str = "sequence.random";
+
 pub(super) const RANDOM: Case = Case {
-    id: "sequence.random",
+    id: ID,
     title: "containers have their data as long as they run, whatever commands come in whatever order",
     why: "nobody has tried all orders in which containers start, stop, are copied from and removed \
           while daemon and plugin are restarted; users do",
@@ -28,11 +31,15 @@ pub(super) const RANDOM: Case = Case {
     sources: &[
         "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2, from which the engine in this suite was made",
     ],
-    // It follows each of the scripts that users know.
+    // It is made of what each of these is made of.
     follows: &[
         "sequence.run",
+        "sequence.first-use",
+        "sequence.create-again",
         "sequence.stop-start",
+        "sequence.rm-force",
         "sequence.two-containers",
+        "sequence.in-use",
         "sequence.cp-out-of-running",
         "sequence.cp-into-running",
         "sequence.cp-stopped",
@@ -44,6 +51,17 @@ pub(super) const RANDOM: Case = Case {
         "sequence.plugin-restart",
         "sequence.plugin-restart-in-use",
         "sequence.plugin-and-daemon-restart",
+        "prop.durable",
+        "prop.holds-own",
+        "prop.holds-floor",
+        "prop.holds-kept",
+        "prop.outside",
+        "prop.data-apart",
+        "prop.data-kept",
+        "prop.released",
+        "prop.calls-work",
+        "prop.agree",
+        "prop.well-formed",
     ],
     run: |cx| Box::pin(random(cx)),
     ..SEQUENCE
@@ -131,7 +149,7 @@ impl Player {
         let played = run(cx, &lines, script.live_restore).await;
         let target = cx.shared_target();
         if !target.health.is_dead() {
-            take_back(&target, &ledger, RANDOM.id).await;
+            take_back(&target, &ledger, ID).await;
         }
         for volume in ledger.left().iter().filter(|volume| volume.exists) {
             self.home.created(&volume.name);

@@ -54,7 +54,10 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
     }
     label("Docker", &case.why);
     if let Some(history) = &case.history {
-        let room = page.width().clamp(40, WIDEST_DRAWING).saturating_sub(DRAWING_INDENT);
+        let room = page
+            .width()
+            .clamp(40, WIDEST_DRAWING)
+            .saturating_sub(DRAWING_INDENT);
         page.line("");
         for line in history.drawing(room) {
             page.line(&format!("{:DRAWING_INDENT$}{line}", ""));

@@ -143,9 +143,7 @@ impl Cx {
     pub(crate) async fn make(&mut self, call: &Call) -> CaseResult<Answer> {
         match call {
             Call::Activate => self.activate().await,
-            Call::Create { name, opts, .. } => {
-                self.create_with(name, opts).await
-            }
+            Call::Create { name, opts, .. } => self.create_with(name, opts).await,
             Call::Get(name) => self.get(name).await,
             Call::List => self.list().await,
             Call::Path(name) => self.path(name).await,
