@@ -27,19 +27,36 @@ pub fn shortest(start: &Model, history: &[Operation], stuck: Stuck) -> (Vec<Oper
             break;
         }
     }
-    let mut at = best.0.len();
-    while let Some(before) = at.checked_sub(1) {
-        at = before;
-        if !best.0.get(at).is_some_and(Operation::leaves_no_trace) {
-            continue;
-        }
-        let mut fewer = best.0.clone();
-        fewer.remove(at);
-        if let Some(stuck) = illegal(&fewer) {
-            best = (fewer, stuck);
+    // Refusals tell more than questions do.
+    for only_questions in [true, false] {
+        let mut at = best.0.len();
+        while let Some(before) = at.checked_sub(1) {
+            at = before;
+            let may_go =
+                |call: &Operation| call.leaves_no_trace() && !(only_questions && call.is_refused());
+            if !best.0.get(at).is_some_and(may_go) {
+                continue;
+            }
+            let mut fewer = best.0.clone();
+            fewer.remove(at);
+            // Without calls that met nobody would see what it is about.
+            if meets(&best.0) && !meets(&fewer) {
+                continue;
+            }
+            if let Some(stuck) = illegal(&fewer) {
+                best = (fewer, stuck);
+            }
         }
     }
     best
+}
+
+/// Whether calls of different clients were under way at the same time.
+fn meets(history: &[Operation]) -> bool {
+    history.iter().enumerate().any(|(at, call)| {
+        let mut later = history.iter().skip(at + 1);
+        later.any(|other| other.client != call.client && other.overlaps(call))
+    })
 }
 
 /// What was seen of a history at a moment.

@@ -175,8 +175,8 @@ pub(super) const CASES: &[Case] = &[
              volume at the same time",
         ],
         docker: &[
-            "# from two engines that share the plugin, or from one for Mount, Unmount and List, at the \
-             same time: the calls drawn here",
+            "# from two engines that share the plugin, at the same time:",
+            "# the calls drawn above",
         ],
         needs: &[],
         mode: Mode::Shared,
