@@ -110,16 +110,23 @@ impl Session {
                 return Ok(());
             }
         }
-        match performed.unanswered {
-            None => Ok(()),
-            Some(answer) => Err(answer
-                .finding("every call is answered while others are under way")
-                .because("err.answers")
-                .because("err.survive")
-                .because("http.parallel-connections")
-                .harming(Harm::Hang)
-                .into()),
+        let Some(answer) = performed.unanswered else {
+            return Ok(());
+        };
+        for exchange in performed.ledger.record().exchanges {
+            cx.show(&exchange);
         }
+        // The runner looks after the plugin before anything else is asked of it.
+        if let Some(trouble) = performed.ledger.first_trouble() {
+            cx.memory().trouble(trouble);
+        }
+        Err(answer
+            .finding("every call is answered while others are under way")
+            .because("err.answers")
+            .because("err.survive")
+            .because("http.parallel-connections")
+            .harming(Harm::Hang)
+            .into())
     }
 
     fn judge(&self, performed: &Performed) -> Judged {
@@ -236,7 +243,7 @@ async fn calibrate(clients: &mut Clients, cx: &mut Cx) -> CaseResult<Habits> {
 /// Takes back what a round has left.
 async fn take_down(cx: &Cx, performed: &Performed) {
     let target = cx.shared_target();
-    if !target.health.is_dead() {
+    if !target.health.is_dead() && performed.unanswered.is_none() {
         take_back(&target, &performed.ledger, cx.case()).await;
     }
     // What could not be removed is tried again, and told, at the end of the case.
