@@ -37,7 +37,7 @@ pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
     for number in 0..options.sequences {
         // A busy machine should not be the reason that some calls never met.
         let patience = if number < FEWEST { 3 } else { 1 };
-        if number > 0 && begun.elapsed() > limit * patience {
+        if number > 0 && begun.elapsed() > limit.saturating_mul(patience) {
             break;
         }
         session.round(&mut clients, cx, number).await?;
