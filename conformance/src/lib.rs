@@ -6,12 +6,15 @@
 //!
 //! The parts, from the outside in: [`cli`] reads flags, [`runner`] runs the cases of the
 //! [`catalogue`] against a [`target`], cases are made of the pieces in [`suite`], which speak the
-//! [`protocol`] over raw connections of [`wire`], and [`report`] tells what was found.
+//! [`protocol`] over raw connections of [`wire`], and [`report`] tells what was found. What nobody
+//! thought of is found by [`play`], and by histories of concurrent calls ([`linear`]), both judged by
+//! the same reference [`model`].
 
 pub mod bench;
 pub mod catalogue;
 pub mod cli;
 pub mod exit;
+pub mod linear;
 pub mod model;
 pub mod play;
 pub mod protocol;

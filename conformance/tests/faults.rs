@@ -193,10 +193,7 @@ const NO_PLUGIN: &[&str] = &[
 const NONSENSE: &[&str] = &["http.keep-alive:mixes-answers"];
 
 /// Faults that no case can see yet, and why.
-const NOT_YET: &[(&str, &str)] = &[(
-    "conc.linearizable",
-    "histories of concurrent calls are not checked yet",
-)];
+const NOT_YET: &[(&str, &str)] = &[];
 
 /// Faults that are a matter of luck, and how many runs they are given: whether two calls meet in the
 /// window, and which case's calls they are, differs from run to run. All others are given one.

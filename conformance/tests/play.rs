@@ -31,22 +31,40 @@ fn main() -> ExitCode {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut trials = vec![
         Trial::test("the_faultless_plugin_breaks_nothing", || {
-            breaks_nothing(&faulty(""), "600")
+            breaks_nothing(&faulty(""), PLAY, "600")
         }),
         Trial::test("the_reference_driver_breaks_nothing", || {
-            breaks_nothing(&["--reference".to_owned()], "600")
+            breaks_nothing(&["--reference".to_owned()], PLAY, "600")
         }),
         Trial::test("the_faultless_plugin_breaks_nothing_in_100000", || {
-            breaks_nothing(&faulty(""), "100000")
+            breaks_nothing(&faulty(""), PLAY, "100000")
         })
         .with_ignored_flag(true),
         Trial::test("the_reference_driver_breaks_nothing_in_100000", || {
-            breaks_nothing(&["--reference".to_owned()], "100000")
+            breaks_nothing(&["--reference".to_owned()], PLAY, "100000")
+        })
+        .with_ignored_flag(true),
+        Trial::test("the_faultless_plugin_has_an_order_and_keeps_data", || {
+            breaks_nothing(&faulty(""), OTHER_PLAY, "300")
+        }),
+        Trial::test("the_reference_driver_has_an_order_and_keeps_data", || {
+            breaks_nothing(&["--reference".to_owned()], OTHER_PLAY, "300")
+        }),
+        Trial::test("the_faultless_plugin_has_an_order_in_10000", || {
+            breaks_nothing(&faulty(""), OTHER_PLAY, "10000")
+        })
+        .with_ignored_flag(true),
+        Trial::test("the_reference_driver_has_an_order_in_10000", || {
+            breaks_nothing(&["--reference".to_owned()], OTHER_PLAY, "10000")
         })
         .with_ignored_flag(true),
         Trial::test("a_finding_is_kept_and_replayed", kept_and_replayed),
         Trial::test("a_seed_decides_what_is_found", decided_by_the_seed),
     ];
+    for fault in BY_COMMANDS {
+        let name = format!("commands:{fault}");
+        trials.push(Trial::test(name, move || found_by_commands(fault)));
+    }
     let names = FAULTS.iter().map(|fault| fault.name);
     let names: Vec<_> = names
         .filter(|name| name.starts_with("prop.") || ALSO.contains(name))
@@ -101,6 +119,16 @@ const ALSO: &[&str] = &[
     "unmount.stray:takes-another",
 ];
 
+/// Faults that random docker commands must find.
+const BY_COMMANDS: &[&str] = &[
+    "act.repeat:resets-holds",
+    "prop.holds-kept:recycled-slot",
+    "ref.balanced:third-holder",
+    "ref.same-id-twice:refuse",
+    "restart.remembers:in-memory",
+    "unmount.not-last",
+];
+
 /// The flags for the plugin with a fault, or without.
 fn faulty(fault: &str) -> Vec<String> {
     let this = std::env::current_exe().unwrap();
@@ -139,9 +167,15 @@ fn findings(report: &Value) -> Vec<&Value> {
         .collect()
 }
 
-fn breaks_nothing(target: &[String], sequences: &str) -> Result<(), Failed> {
+/// Calls that come one after the other.
+const PLAY: &[&str] = &["--only", "prop"];
+
+/// Calls that meet, and docker commands.
+const OTHER_PLAY: &[&str] = &["--only", "conc.linearizable", "--only", "sequence.random"];
+
+fn breaks_nothing(target: &[String], only: &[&str], sequences: &str) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
-    let flags = ["--only", "prop", "--sequences", sequences];
+    let flags = [only, &["--sequences", sequences]].concat();
     let (status, report) = play(directory.path(), target, &flags);
     let cases = report["cases"].as_array().unwrap();
     for case in cases {
@@ -199,6 +233,23 @@ fn found_out(fault: &'static str, seen: &Mutex<Vec<Seen>>) -> Result<(), Failed>
     }
     if !flaky.is_empty() {
         return Err(flaky.join("\n").into());
+    }
+    Ok(())
+}
+
+/// The shortest commands that show a fault.
+fn found_by_commands(fault: &str) -> Result<(), Failed> {
+    let directory = tempfile::tempdir()?;
+    let only = ["--only", "sequence.random"];
+    let (status, report) = play(directory.path(), &faulty(fault), &only);
+    let found = findings(&report);
+    let [case] = found.as_slice() else {
+        return Err(format!("not found, with status {status}").into());
+    };
+    let commands = case["reproduce"]["docker"].as_array().unwrap();
+    println!("{fault}: {} lines", commands.len());
+    if commands.len() > 8 {
+        return Err(format!("too many commands: {commands:#?}").into());
     }
     Ok(())
 }

@@ -15,7 +15,6 @@ mod stage;
 mod storage;
 mod tell;
 
-#[cfg(test)]
 pub(crate) use tell::suspects;
 
 use std::sync::atomic::{AtomicU64, Ordering};

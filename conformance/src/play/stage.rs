@@ -241,18 +241,12 @@ impl<'a> Stage<'a> {
     async fn call(&mut self, call: &Call) -> Result<Answer, Stop> {
         self.calls += 1;
         let answer = match call {
-            Call::Activate => self.cx.activate().await?,
             Call::Create { name, opts, .. } => {
                 let role = self.roles.iter().find(|role| role.name == *name);
                 let stand_in = role.map_or("", |role| role.stand_in.as_str());
                 self.cx.create_for(name, stand_in, opts).await?
             }
-            Call::Get(name) => self.cx.get(name).await?,
-            Call::List => self.cx.list().await?,
-            Call::Path(name) => self.cx.path(name).await?,
-            Call::Mount(name, id) => self.cx.mount(name, id).await?,
-            Call::Unmount(name, id) => self.cx.unmount(name, id).await?,
-            Call::Remove(name) => self.cx.remove(name).await?,
+            other => self.cx.make(other).await?,
         };
         let Some(reply) = Reply::of(&answer) else {
             return Err(Violation::new(

@@ -18,6 +18,7 @@ pub use progress::Progress;
 pub(crate) use reproduce::created_first;
 pub use reproduce::{Reproduce, docker_lines, reproduce};
 
+use crate::linear::Counterexample;
 use crate::play::Proof;
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Exchange, Harm, Level};
@@ -151,6 +152,9 @@ pub struct CaseReport {
     /// The shortest sequence that random play found, and how it was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Proof>,
+    /// The calls, made at the same time, whose answers contradict each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<Counterexample>,
     /// What was sent and what came back.
     pub transcript: Vec<Exchange>,
     /// How many exchanges were left out in the middle of the transcript.
@@ -223,6 +227,7 @@ impl CaseReport {
             notes: record.notes.clone(),
             duration_ms: millis(took),
             sequence: None,
+            history: None,
             reproduce: Reproduce::default(),
             transcript: record.exchanges.clone(),
             transcript_left_out: record.left_out,

@@ -232,6 +232,7 @@ fn report(
                 report.reproduce.docker = docker_lines(&finding.docker, target);
             }
             report.sequence = finding.proof.as_deref().cloned();
+            report.history = finding.history.as_deref().cloned();
         }
     }
     report

@@ -1,6 +1,7 @@
 //! How a case ends when it does not simply pass.
 
 use super::{Answer, Harm, Level};
+use crate::linear::Counterexample;
 use crate::play::Proof;
 use crate::protocol::Endpoint;
 
@@ -28,6 +29,8 @@ pub struct Finding {
     pub docker: Vec<String>,
     /// The sequence that shows it, where it was found by random play.
     pub proof: Option<Box<Proof>>,
+    /// The calls that show it, where they were made at the same time.
+    pub history: Option<Box<Counterexample>>,
 }
 
 impl Finding {
@@ -43,6 +46,7 @@ impl Finding {
             explained_by: Vec::new(),
             docker: Vec::new(),
             proof: None,
+            history: None,
         }
     }
 
@@ -84,6 +88,13 @@ impl Finding {
     #[must_use]
     pub fn proven_by(mut self, proof: Proof) -> Self {
         self.proof = Some(Box::new(proof));
+        self
+    }
+
+    /// The same finding, with the calls that show it, which were made at the same time.
+    #[must_use]
+    pub fn drawn(mut self, history: Counterexample) -> Self {
+        self.history = Some(Box::new(history));
         self
     }
 

@@ -2,12 +2,14 @@
 //!
 //! dockerd serialises Create, Get and Remove of one name, and nothing else: Mounts and Unmounts of
 //! one volume overlap whenever containers start and stop together, and calls on different volumes
-//! always do. `races` lets calls on one volume meet, `waiting` looks who waits for whom.
+//! always do. `races` lets calls on one volume meet, `waiting` looks who waits for whom, `histories`
+//! checks that answers to calls that met go together.
 
+mod histories;
 mod races;
 mod waiting;
 
-use crate::suite::{Case, Halt, Harm, Level, Mode, Need};
+use crate::suite::{Case, Harm, Level, Mode, Need};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -166,17 +168,36 @@ pub(super) const CASES: &[Case] = &[
         why: "dockerd and orchestrators decide by answers: two that contradict each other leave a \
               volume that one of them still counts on",
         harm: Harm::Misled,
-        sources: &["https://docs.docker.com/engine/extend/plugins_volume/"],
-        docker: &[],
+        sources: &[
+            "https://docs.docker.com/engine/extend/plugins_volume/",
+            "Herlihy and Wing, Linearizability, 1990",
+            "recorded: dockerd 20.10.24, 26.1.5 and 28.5.2, which calls Mount, Unmount and List of one \
+             volume at the same time",
+        ],
+        docker: &[
+            "# from two engines that share the plugin, at the same time:",
+            "# the calls drawn above",
+        ],
         needs: &[],
         mode: Mode::Shared,
-        follows: &[],
-        run: |_| {
-            Box::pin(async {
-                Err(Halt::skip(
-                    "recording histories of concurrent calls and checking them is not there yet",
-                ))
-            })
-        },
+        follows: &[
+            "conc.remove-mount",
+            "conc.mount-unmount",
+            "conc.same-volume-mounts",
+            "conc.create-race",
+            "http.parallel-connections",
+            "http.keep-alive",
+            // What happens only now and then even where calls come one after the other.
+            "prop.well-formed",
+            "prop.holds-own",
+            "prop.holds-floor",
+            "prop.holds-kept",
+            "prop.outside",
+            "prop.released",
+            "prop.agree",
+            "prop.calls-work",
+            "prop.steady",
+        ],
+        run: |cx| Box::pin(histories::linearizable(cx)),
     },
 ];

@@ -34,7 +34,7 @@ const LETTING_GO: [&str; 8] = [
 ];
 
 /// Rules on what calls answer and how they are taken: where one of them is broken, anything may fail.
-const ANSWERING: [&str; 11] = [
+const ANSWERING: [&str; 12] = [
     "get.unknown",
     "get.same-name",
     "get.read-only",
@@ -45,6 +45,7 @@ const ANSWERING: [&str; 11] = [
     "http.keep-alive",
     "http.parallel-connections",
     "conc.mount-unmount",
+    "conc.linearizable",
     "sequence.first-use",
 ];
 

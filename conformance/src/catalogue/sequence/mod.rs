@@ -16,8 +16,10 @@ mod failing;
 mod files;
 mod inside;
 mod look;
+mod moves;
 mod play;
 mod plugin;
+mod random;
 mod running;
 mod script;
 mod sharing;
@@ -61,6 +63,7 @@ pub(super) const CASES: &[Case] = &[
     plugin::RESTART_IDLE,
     plugin::RESTART_IN_USE,
     plugin::RESTART_BOTH,
+    random::RANDOM,
     clients::COMPOSE,
     clients::PODMAN,
 ];

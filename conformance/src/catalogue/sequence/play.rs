@@ -35,11 +35,7 @@ pub(in crate::catalogue) async fn play(cx: &mut Cx) -> CaseResult {
         }
     }
     let live_restore = template.iter().any(|line| line.contains(LIVE_RESTORE));
-    let mut docker = Docker::start(cx, live_restore).await?;
-    let played = Play::default().all(cx, &mut docker, &lines).await;
-    docker.end().await;
-    docker.take_calls(cx);
-    played
+    Play::run(cx, &lines, live_restore).await
 }
 
 /// Whether the plugin can be given volumes without a name, where the commands ask for that.
@@ -71,13 +67,22 @@ fn suits(cx: &mut Cx, lines: &[Line]) -> CaseResult {
 
 /// How far a case has come.
 #[derive(Debug, Default)]
-struct Play {
+pub(super) struct Play {
     look: Look,
     /// A file of the volume that is kept open.
     open: Option<File>,
 }
 
 impl Play {
+    /// Runs lines with an engine of their own.
+    pub(super) async fn run(cx: &mut Cx, lines: &[Line], live_restore: bool) -> CaseResult {
+        let mut docker = Docker::start(cx, live_restore).await?;
+        let played = Self::default().all(cx, &mut docker, lines).await;
+        docker.end().await;
+        docker.take_calls(cx);
+        played
+    }
+
     async fn all(mut self, cx: &mut Cx, docker: &mut Docker, lines: &[Line]) -> CaseResult {
         for line in lines {
             if !line.shown.starts_with('#') {

@@ -36,6 +36,7 @@ pub(super) const DISCONNECT: Case = Case {
         "ref.same-volume-twice",
         "unmount.works",
         "conc.same-volume-mounts",
+        "conc.linearizable",
     ],
     run: |cx| Box::pin(disconnect(cx)),
 };

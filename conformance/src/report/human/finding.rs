@@ -8,6 +8,10 @@ use crate::suite::Exchange;
 /// The shell variable that stands for the plugin's socket in curl lines.
 const SOCKET: &str = "$S";
 
+/// How far a drawing of calls stands in, and how wide it is with that at the most.
+const DRAWING_INDENT: usize = 4;
+const WIDEST_DRAWING: usize = 80;
+
 /// How much of a body is shown in a line.
 const SHOWN: usize = 300;
 
@@ -49,7 +53,23 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
         label("got", actual);
     }
     label("Docker", &case.why);
-    if let Some(exchange) = case.transcript.last() {
+    if let Some(history) = &case.history {
+        let room = page
+            .width()
+            .clamp(40, WIDEST_DRAWING)
+            .saturating_sub(DRAWING_INDENT);
+        page.line("");
+        for line in history.drawing(room) {
+            page.line(&format!("{:DRAWING_INDENT$}{line}", ""));
+        }
+        page.line("");
+    }
+    let mut label = |name: &str, text: &str| {
+        let text: String = text.chars().flat_map(visible).collect();
+        page.labelled(&styled(DIM, name), name.len(), &text);
+    };
+    // What was sent last says nothing where calls met.
+    if let Some(exchange) = case.transcript.last().filter(|_| case.history.is_none()) {
         label("sent", &sent(exchange));
         label("answer", &answer(exchange));
     }

@@ -32,6 +32,11 @@ impl Page {
         self.out.push('\n');
     }
 
+    /// How wide the text may be.
+    pub(super) const fn width(&self) -> usize {
+        self.width
+    }
+
     /// An empty line, but never two.
     pub(super) fn blank(&mut self) {
         if !self.out.is_empty() && !self.out.ends_with("\n\n") {

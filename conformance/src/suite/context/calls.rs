@@ -2,6 +2,7 @@
 //! the case to say.
 
 use super::Cx;
+use crate::model::Call;
 use crate::protocol::{Endpoint, Opts, create_body, hold_body, name_body};
 use crate::suite::{Answer, CaseResult};
 use crate::wire::Request;
@@ -133,6 +134,23 @@ impl Cx {
             self.ledger.removed(name);
         }
         Ok(answer)
+    }
+
+    /// Makes a call of the reference model's.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub(crate) async fn make(&mut self, call: &Call) -> CaseResult<Answer> {
+        match call {
+            Call::Activate => self.activate().await,
+            Call::Create { name, opts, .. } => self.create_with(name, opts).await,
+            Call::Get(name) => self.get(name).await,
+            Call::List => self.list().await,
+            Call::Path(name) => self.path(name).await,
+            Call::Mount(name, id) => self.mount(name, id).await,
+            Call::Unmount(name, id) => self.unmount(name, id).await,
+            Call::Remove(name) => self.remove(name).await,
+        }
     }
 
     /// Sends a Create of `name` that the case wrote itself, after `--prepare`. What comes back is
