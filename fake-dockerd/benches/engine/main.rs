@@ -15,6 +15,7 @@ mod engine;
 #[expect(dead_code, reason = "nobody looks at the calls")]
 mod plugin;
 #[path = "../../tests/engines/volumes.rs"]
+#[allow(dead_code, reason = "no volume is lost here")]
 mod volumes;
 
 use std::cell::RefCell;
