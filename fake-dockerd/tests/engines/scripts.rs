@@ -312,7 +312,6 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "pause k1",
             "unpause k1",
             "exec k1 true",
-            "top k1",
             "stop k1",
             "restart -t 0 nobody",
         ],
@@ -337,7 +336,6 @@ pub(crate) const SCRIPTS: &[Script] = &[
         &[
             "volume ls --filter dangling=perhaps",
             "volume ls --filter dangling=1 -q",
-            "volume ls --filter dangling=true --filter dangling=false -q",
             "ps --filter nonsense=x",
             "volume prune -f --filter nonsense=x",
             "volume prune -f --filter until=1h",
