@@ -101,6 +101,8 @@ impl Look {
                         self.mounts.extend(kernel_mount(cx, path).await?);
                     }
                 }
+                // Removed, and made again.
+                Endpoint::Create => self.removed.retain(|name| *name != call.name),
                 Endpoint::Unmount => {
                     let count = self.holds.entry(hold).or_default();
                     *count = count.saturating_sub(1);
