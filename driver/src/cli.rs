@@ -3,15 +3,28 @@
 //! Every option can also be given in the environment, which is how a managed plugin is configured
 //! (`docker plugin set`).
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap::{
+    CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    builder::FalseyValueParser,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     StartError,
-    local::{LocalConfig, LocalDriver},
+    backend::{
+        Backend,
+        cifs::{Cifs, CifsArgs},
+        efs::{Efs, EfsArgs},
+        moosefs::{self, MooseFs, MooseFsArgs},
+        nfs::{Nfs, NfsArgs},
+        quobyte::{Quobyte, QuobyteArgs},
+        s3::{S3, S3Args},
+    },
+    local::{LocalConfig, LocalDriver, StorageDriver},
     logging::{self, LogFormat, LogLevel},
+    root::DataRoot,
     server::{Limits, raise_open_files_limit},
     types::Scope,
 };
@@ -33,6 +46,30 @@ pub struct Args {
 pub enum Command {
     /// Keep volumes as directories of this host.
     Local(LocalArgs),
+    /// Keep volumes in S3 buckets, mounted with s3fs.
+    S3(StorageArgs<S3Args>),
+    /// Keep volumes on NFS servers.
+    Nfs(StorageArgs<NfsArgs>),
+    /// Keep volumes on Amazon EFS.
+    Efs(StorageArgs<EfsArgs>),
+    /// Keep volumes on Windows or Samba servers.
+    Cifs(StorageArgs<CifsArgs>),
+    /// Keep volumes on MooseFS.
+    Moosefs(StorageArgs<MooseFsArgs>),
+    /// Keep volumes on Quobyte.
+    Quobyte(StorageArgs<QuobyteArgs>),
+}
+
+/// The options of a kind of storage, beside those that all have.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+pub struct StorageArgs<T: clap::Args> {
+    /// What all kinds of storage have.
+    #[command(flatten)]
+    pub common: LocalArgs,
+    /// What this one has.
+    #[command(flatten)]
+    pub storage: T,
 }
 
 /// `volplug-driver local`
@@ -126,15 +163,48 @@ impl From<&LocalArgs> for LocalConfig {
 /// Reads the command line of this process and runs it to the end.
 #[must_use]
 pub fn main() -> ExitCode {
-    run(&Args::parse())
+    let matches = command(|name| env::var_os(name).is_some()).get_matches();
+    match Args::from_arg_matches(&matches) {
+        Ok(args) => run(&args),
+        Err(error) => error.exit(),
+    }
+}
+
+/// The command line, with the names that MooseFS's own plugin has in the environment where ours
+/// are not set.
+fn command(is_set: impl Fn(&str) -> bool) -> clap::Command {
+    let log_level = ("log_level", "LOG_LEVEL");
+    let plain = moosefs::PLAIN_NAMES.into_iter().chain([log_level]);
+    Args::command().mut_subcommand("moosefs", |mut command| {
+        for (option, name) in plain {
+            if !is_set(&format!("VOLPLUG_{name}")) {
+                command = command.mut_arg(option, |argument| argument.env(name));
+            }
+        }
+        command
+    })
 }
 
 /// Runs a driver until SIGTERM or SIGINT. Logs and errors go to stderr.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let Command::Local(args) = &args.command;
-    logging::start(args.log_format, args.log_level);
-    match serve(&args.into()) {
+    let common = args.command.common();
+    logging::start(common.log_format, common.log_level);
+    let config = LocalConfig::from(common);
+    let served = match &args.command {
+        Command::Local(_) => serve(|| LocalDriver::bind(&config)),
+        Command::S3(args) => serve(|| bind(&config, |root| Ok(S3::start(&args.storage, root)))),
+        Command::Nfs(args) => serve(|| bind(&config, |root| Ok(Nfs::start(&args.storage, root)))),
+        Command::Efs(args) => serve(|| bind(&config, |root| Ok(Efs::start(&args.storage, root)))),
+        Command::Cifs(args) => serve(|| bind(&config, |root| Ok(Cifs::start(&args.storage, root)))),
+        Command::Moosefs(args) => {
+            serve(|| bind(&config, |root| Ok(MooseFs::start(&args.storage, root))))
+        }
+        Command::Quobyte(args) => {
+            serve(|| bind(&config, |root| Quobyte::start(&args.storage, root)))
+        }
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("volplug-driver: {error}");
@@ -143,7 +213,31 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn serve(config: &LocalConfig) -> Result<(), StartError> {
+fn bind<B: Backend>(
+    config: &LocalConfig,
+    start: impl FnOnce(&DataRoot) -> Result<B, StartError>,
+) -> Result<StorageDriver<B>, StartError> {
+    StorageDriver::bind_with(config, start)
+}
+
+impl Command {
+    /// The options that all kinds of storage have.
+    fn common(&self) -> &LocalArgs {
+        match self {
+            Self::Local(args) => args,
+            Self::S3(args) => &args.common,
+            Self::Nfs(args) => &args.common,
+            Self::Efs(args) => &args.common,
+            Self::Cifs(args) => &args.common,
+            Self::Moosefs(args) => &args.common,
+            Self::Quobyte(args) => &args.common,
+        }
+    }
+}
+
+fn serve<B: Backend>(
+    bind: impl FnOnce() -> Result<StorageDriver<B>, StartError>,
+) -> Result<(), StartError> {
     raise_open_files_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -154,7 +248,7 @@ fn serve(config: &LocalConfig) -> Result<(), StartError> {
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
         );
-        let driver = LocalDriver::bind(config)?;
+        let driver = bind()?;
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}

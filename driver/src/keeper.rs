@@ -3,23 +3,25 @@
 //! Each call that changes something runs alike: take the volume's lock, read its record, ask
 //! [`rules`], let the backend carry the change out, store the new record. The record comes last,
 //! so what was answered is on disk; when it cannot be stored, the backend's step is undone. Get
-//! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
+//! and List take no lock: they answer while a Mount of the same volume hangs. Where volumes exist
+//! on the storage without a record, the backend says in bounded time what it knows of them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    backend::{Backend, Spec},
+    backend::{Backend, Presence, Provisioned, Spec},
     driver::VolumeDriver,
     error::{Error, Quoted},
     locks::Locks,
+    root::DataRoot,
     secret,
     store::Store,
     types::{Capabilities, CreateRequest, MountRequest, Options, Scope, Volume, VolumeName},
     volumes::{
-        Key, Record,
+        Record,
         rules::{self, Change},
     },
 };
@@ -31,11 +33,26 @@ pub struct Keeper<B> {
     store: Arc<Store>,
     locks: Locks,
     scope: Scope,
+    /// Ours for as long as anything can be done to it.
+    root: DataRoot,
+}
+
+impl<B> Clone for Keeper<B> {
+    fn clone(&self) -> Self {
+        Self {
+            backend: Arc::clone(&self.backend),
+            store: Arc::clone(&self.store),
+            locks: self.locks.clone(),
+            scope: self.scope,
+            root: self.root.clone(),
+        }
+    }
 }
 
 impl<B: Backend> Keeper<B> {
-    pub(crate) fn new(backend: B, store: Store, scope: Scope) -> Self {
+    pub(crate) fn new(backend: B, root: DataRoot, store: Store, scope: Scope) -> Self {
         Self {
+            root,
             backend: Arc::new(backend),
             store: Arc::new(store),
             locks: Locks::default(),
@@ -50,13 +67,53 @@ impl<B: Backend> Keeper<B> {
         decide: impl FnOnce(Option<&Record>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let _lock = self.locks.acquire(name).await;
-        let current = self.store.read(name)?;
+        let current = self.known(name).await?;
         let change = decide(current.as_ref())?;
         self.carry_out(name, current, change)
             .await
             .inspect_err(|error| {
                 tracing::warn!(volume = %name, %error, "the volume could not be changed");
             })
+    }
+
+    /// What is known of a volume: its record here, and whether the storage still holds it.
+    async fn known(&self, name: &VolumeName) -> Result<Option<Record>, Error> {
+        let recorded = self.store.read(name)?;
+        let options = recorded.as_ref().map(Record::options);
+        Ok(match self.backend.presence(name, options).await {
+            Presence::AsRecorded => recorded,
+            Presence::Present => Some(recorded.unwrap_or_else(Record::found)),
+            // Removed by another host. Whoever holds it here must still be able to let go.
+            Presence::Absent => recorded.filter(Record::is_mounted),
+        })
+    }
+
+    /// Attaches again what is held, after a start: the mounts may have died with the old process.
+    pub(crate) async fn restore(&self) {
+        let mut held = Vec::new();
+        let walked = self.store.visit(|name, record| {
+            if record.is_some_and(|record| record.is_mounted()) {
+                held.extend(VolumeName::new(name));
+            }
+        });
+        if let Err(error) = walked {
+            tracing::error!(%error, "mounted volumes cannot be looked through");
+        }
+        for name in held {
+            let _lock = self.locks.acquire(&name).await;
+            let Ok(Some(record)) = self.store.read(&name) else {
+                continue;
+            };
+            if record.is_mounted()
+                && let Err(error) = self
+                    .backend
+                    .attach(&Spec::new(&name, &record.options))
+                    .await
+            {
+                // The next Mount tries again.
+                tracing::warn!(volume = %name, %error, "a volume in use could not be restored");
+            }
+        }
     }
 
     async fn carry_out(
@@ -71,12 +128,25 @@ impl<B: Backend> Keeper<B> {
             Change::Release(next) => self.store.put(name, &next).await,
             Change::Provision(next) => {
                 let spec = spec(&next.options);
-                self.backend
+                let provisioned = self
+                    .backend
                     .provision(&spec)
                     .await
                     .map_err(|error| error.about(name))?;
-                self.or_undo(self.store.put(name, &next).await, self.unprovision(&spec))
+                let undo = async {
+                    match provisioned {
+                        Provisioned::Made => self.unprovision(&spec).await,
+                        Provisioned::Found => Ok(()),
+                    }
+                };
+                self.or_undo(self.store.put(name, &next).await, undo).await
+            }
+            Change::Adopt(next) => {
+                self.backend
+                    .provision(&spec(&next.options))
                     .await
+                    .map_err(|error| error.about(name))?;
+                self.store.put(name, &next).await
             }
             Change::Attach(next) => {
                 let spec = spec(&next.options);
@@ -149,23 +219,29 @@ impl<B: Backend> Keeper<B> {
     }
 
     fn mountpoint(&self, name: &VolumeName) -> PathBuf {
-        self.backend.mountpoint(&Key::of(name))
+        self.backend.mountpoint(name)
     }
 
     fn describe(&self, name: &VolumeName, record: Record) -> Volume {
         let spec = Spec::new(name, &record.options);
         let holders = record.holds.total();
         let volume = if holders > 0 {
-            Volume::new(name.as_str()).mounted_at(self.backend.mountpoint(&spec.key))
+            Volume::new(name.as_str()).mounted_at(self.mountpoint(name))
         } else {
             Volume::new(name.as_str())
         };
+        let volume = match record.created_at {
+            Some(time) => volume.created_at(time),
+            None => volume,
+        };
         let mut volume = volume
-            .created_at(record.created_at)
             .with_status("backend", self.backend.name())
             .with_status("holders", holders)
             .with_status("options", shown_options(record.options))
-            .with_status("data_on_remove", self.backend.data_on_remove().as_str());
+            .with_status(
+                "data_on_remove",
+                self.backend.data_on_remove(&spec).as_str(),
+            );
         volume.status.extend(self.backend.status(&spec));
         volume
     }
@@ -197,19 +273,36 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn get(&self, name: VolumeName) -> Result<Volume, Error> {
-        match self.store.read(&name)? {
+        match self.known(&name).await? {
             Some(record) => Ok(self.describe(&name, record)),
             None => Err(Error::not_found(&name)),
         }
     }
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
+        let on_storage = self.backend.inventory().await;
         let (store, backend) = (Arc::clone(&self.store), Arc::clone(&self.backend));
         let walk = move || {
             let mut volumes = Vec::new();
+            let mut unrecorded: BTreeSet<String> = on_storage
+                .iter()
+                .flatten()
+                .map(|name| name.as_str().to_owned())
+                .collect();
             store.visit(|name, record| {
-                volumes.extend(listed(backend.as_ref(), name, record.as_ref()))
+                let present = unrecorded.remove(name);
+                let expected = |record: &Record| {
+                    !record.is_mounted()
+                        && VolumeName::new(name)
+                            .is_ok_and(|name| backend.lives_on_storage(&name, &record.options))
+                };
+                let removed_elsewhere =
+                    on_storage.is_some() && !present && record.as_ref().is_some_and(expected);
+                if !removed_elsewhere {
+                    volumes.extend(listed(backend.as_ref(), name, record.as_ref()));
+                }
             })?;
+            volumes.extend(unrecorded.into_iter().map(Volume::new));
             Ok(volumes)
         };
         // Long with many volumes, so off the threads that answer Gets.
@@ -219,8 +312,8 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
         let record = self
-            .store
-            .read(&name)?
+            .known(&name)
+            .await?
             .ok_or_else(|| Error::not_found(&name))?;
         Ok(record.is_mounted().then(|| self.mountpoint(&name)))
     }
@@ -248,7 +341,7 @@ fn listed<B: Backend>(backend: &B, name: &str, record: Option<&Record>) -> Optio
     match record {
         Some(record) if record.is_mounted() => {
             let name = VolumeName::new(name).ok()?;
-            Some(volume.mounted_at(backend.mountpoint(&Key::of(&name))))
+            Some(volume.mounted_at(backend.mountpoint(&name)))
         }
         Some(_) => Some(volume),
         None => {

@@ -48,17 +48,20 @@
 //! Real plugins must also count who holds a volume, remember it across restarts and hold their
 //! ground against retries and crashes. The reference driver does: [`keeper`] puts the rules of
 //! [`volumes`] and a durable store in front of any [`backend`], and [`local`] is that on
-//! directories of this host, ready to run in the `volplug-driver` binary or in a test.
+//! directories of this host, ready to run in the `volplug-driver` binary or in a test. The other
+//! backends keep volumes on [S3](backend::s3), [NFS](backend::nfs), [EFS](backend::efs),
+//! [CIFS](backend::cifs), [MooseFS](backend::moosefs) and [Quobyte](backend::quobyte).
 
 pub mod backend;
 pub mod cli;
 mod driver;
 mod error;
+mod http;
 pub mod keeper;
 pub mod local;
 mod locks;
 mod logging;
-mod mountinfo;
+mod mount;
 mod root;
 pub mod secret;
 pub mod server;

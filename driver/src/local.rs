@@ -9,7 +9,10 @@ use std::{
 
 use crate::{
     StartError,
-    backend::local::{Found, Local, recover},
+    backend::{
+        Backend,
+        local::{Found, Local, recover},
+    },
     keeper::Keeper,
     root::DataRoot,
     server::{Limits, Listener, Server},
@@ -57,20 +60,43 @@ impl LocalConfig {
     }
 }
 
+/// The driver on local directories.
+pub type LocalDriver = StorageDriver<Local>;
+
 /// A driver that listens already and serves as soon as it is [run](Self::run).
 #[derive(Debug)]
-pub struct LocalDriver {
-    server: Server<Keeper<Local>>,
+pub struct StorageDriver<B> {
+    server: Server<Keeper<B>>,
     listeners: Vec<Listener>,
+    /// For what has to be done besides serving.
+    keeper: Keeper<B>,
 }
 
-impl LocalDriver {
+impl StorageDriver<Local> {
     /// Claims the data root, opens the state and listens. Blocks for a moment on the disk.
     ///
     /// # Errors
     /// When the socket, the data root or the state cannot be used.
     pub fn bind(config: &LocalConfig) -> Result<Self, StartError> {
-        let keeper = open(config)?;
+        Self::listen(config, open(config)?)
+    }
+}
+
+impl<B: Backend> StorageDriver<B> {
+    /// The same for another kind of storage, made by `start` on the claimed data root.
+    pub(crate) fn bind_with(
+        config: &LocalConfig,
+        start: impl FnOnce(&DataRoot) -> Result<B, StartError>,
+    ) -> Result<Self, StartError> {
+        let root = DataRoot::claim(&config.data_root)?;
+        // What was set aside is gone, but the storage still has its volumes.
+        let (store, _) = Store::open(&root.state())?;
+        begin(&store, &root.state(), config, Vec::new())?;
+        let backend = start(&root)?;
+        Self::listen(config, Keeper::new(backend, root, store, config.scope))
+    }
+
+    fn listen(config: &LocalConfig, keeper: Keeper<B>) -> Result<Self, StartError> {
         let mut listeners = Vec::new();
         if let Some(path) = &config.socket {
             listeners.push(Listener::unix(path)?);
@@ -83,8 +109,9 @@ impl LocalDriver {
             });
         }
         Ok(Self {
-            server: Server::new(keeper).limits(config.limits),
+            server: Server::new(keeper.clone()).limits(config.limits),
             listeners,
+            keeper,
         })
     }
 
@@ -99,7 +126,11 @@ impl LocalDriver {
     /// # Errors
     /// When the runtime cannot take over the sockets.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), StartError> {
-        self.server.run(self.listeners, shutdown).await
+        let keeper = self.keeper;
+        let restoring = tokio::spawn(async move { keeper.restore().await });
+        let served = self.server.run(self.listeners, shutdown).await;
+        restoring.abort();
+        served
     }
 }
 
@@ -123,14 +154,14 @@ fn open(config: &LocalConfig) -> Result<Keeper<Local>, StartError> {
     let root = DataRoot::claim(&config.data_root)?;
     let (store, condition) = Store::open(&root.state())?;
     let state = root.state();
-    let backend =
-        Local::new(root).map_err(|error| StartError::data_root(&config.data_root, error))?;
+    let backend = Local::new(root.clone())
+        .map_err(|error| StartError::data_root(&config.data_root, error))?;
     let found = recover(&backend, condition != Condition::Sound, |name| {
         store.knows(name)
     })
     .map_err(|error| StartError::data_root(&config.data_root, error))?;
     begin(&store, &state, config, found)?;
-    Ok(Keeper::new(backend, store, config.scope))
+    Ok(Keeper::new(backend, root, store, config.scope))
 }
 
 fn begin(

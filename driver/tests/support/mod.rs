@@ -2,7 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod helpers;
 pub mod process;
+pub mod storage;
 
 use std::{
     io::{self, Read, Write},

@@ -14,12 +14,14 @@ mod trash;
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Backend, DataOnRemove, Spec};
+use super::{Backend, DataOnRemove, Provisioned, Spec};
 use crate::{
     error::{Error, ErrorKind},
     root::DataRoot,
+    types::VolumeName,
     volumes::Key,
 };
+pub(super) use provision::unique;
 pub(crate) use recovery::{Found, recover};
 use trash::Trash;
 pub use trash::Trashed;
@@ -53,22 +55,23 @@ impl Backend for Local {
         "local"
     }
 
-    fn data_on_remove(&self) -> DataOnRemove {
+    fn data_on_remove(&self, _spec: &Spec) -> DataOnRemove {
         DataOnRemove::Deleted
     }
 
-    fn mountpoint(&self, key: &Key) -> PathBuf {
-        self.volume_dir(key).join(DATA)
+    fn mountpoint(&self, name: &VolumeName) -> PathBuf {
+        self.volume_dir(&Key::of(name)).join(DATA)
     }
 
-    async fn provision(&self, spec: &Spec) -> Result<(), Error> {
+    async fn provision(&self, spec: &Spec) -> Result<Provisioned, Error> {
         let plan = options::parse(&spec.options, self.root.path())?;
         let (root, spec) = (self.root.clone(), spec.clone());
-        blocking(move || provision::provision(&root, &spec, &plan)).await
+        blocking(move || provision::provision(&root, &spec, &plan)).await?;
+        Ok(Provisioned::Made)
     }
 
     async fn attach(&self, spec: &Spec) -> Result<(), Error> {
-        let data = self.mountpoint(&spec.key);
+        let data = self.volume_dir(&spec.key).join(DATA);
         // Not followed: a link in place of the directory would hand out what it points to.
         match fs::symlink_metadata(&data) {
             Ok(metadata) if metadata.is_dir() => Ok(()),

@@ -1,0 +1,324 @@
+//! Volumes in S3, mounted with `s3fs`.
+//!
+//! A volume is a bucket, or what lies under a prefix of one. A wrong key or a missing bucket is
+//! found at Create, by a signed request of the driver's own, for `s3fs` reports success before it
+//! has asked. Keys reach `s3fs` in a file that is gone when it has started. Remove deletes
+//! nothing.
+
+mod check;
+mod keys;
+mod place;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Backend, DataOnRemove, Provisioned, Spec,
+    local::unique,
+    mounted::{Mountpoints, PatienceArgs},
+};
+use crate::{
+    error::{Error, ErrorKind},
+    http::{Client, Roots, metadata::Metadata},
+    mount::{helper::Helper, options::MountOptions, point, secrets::PrivateFile},
+    root::DataRoot,
+    types::VolumeName,
+};
+use keys::{KeySources, Keys};
+use place::Place;
+
+/// `volplug-driver s3`
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+pub struct S3Args {
+    /// The bucket for volumes that name none: each is a prefix of it. Without it, a volume is the
+    /// bucket of its own name
+    #[arg(long, value_name = "NAME", env = "VOLPLUG_BUCKET", value_parser = place::parse_bucket)]
+    pub bucket: Option<String>,
+
+    /// The server, where it is not Amazon's
+    #[arg(long, value_name = "URL", env = "VOLPLUG_URL", value_parser = place::parse_url)]
+    pub url: Option<String>,
+
+    /// The region
+    #[arg(long, env = "VOLPLUG_REGION", default_value = "us-east-1", value_parser = place::parse_region)]
+    pub region: String,
+
+    /// Put the bucket into the path of URLs, not into the name of the host [default: true with
+    /// --url]
+    #[arg(long, env = "VOLPLUG_PATH_STYLE", num_args = 0..=1, default_missing_value = "true")]
+    pub path_style: Option<bool>,
+
+    /// The keys, as one line ACCESS_KEY:SECRET_KEY; the environment's AWS_ACCESS_KEY_ID and
+    /// AWS_SECRET_ACCESS_KEY otherwise
+    #[arg(long, value_name = "FILE", env = "VOLPLUG_KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+
+    /// Use the keys of this instance's role: its name, or auto
+    #[arg(long, value_name = "ROLE", env = "VOLPLUG_IAM_ROLE", value_parser = place::parse_role)]
+    pub iam_role: Option<String>,
+
+    /// The instance's metadata service
+    #[arg(long, value_name = "URL", env = "VOLPLUG_METADATA_URL", default_value = crate::http::metadata::DEFAULT_URL, hide = true)]
+    pub metadata_url: String,
+
+    /// s3fs options for every volume, in place of these
+    #[arg(
+        long,
+        value_name = "LIST",
+        env = "VOLPLUG_MOUNT_OPTIONS",
+        default_value = "allow_other,mp_umask=022,connect_timeout=5,readwrite_timeout=20,retries=2"
+    )]
+    pub mount_options: String,
+
+    /// Time limits
+    #[command(flatten)]
+    pub patience: PatienceArgs,
+}
+
+/// The S3 backend.
+#[derive(Debug)]
+pub(crate) struct S3 {
+    defaults: place::Defaults,
+    keys: KeySources,
+    mount_options: MountOptions,
+    mountpoints: Mountpoints,
+    private: PathBuf,
+    client: Client,
+}
+
+impl S3 {
+    pub(crate) fn start(args: &S3Args, root: &DataRoot) -> Self {
+        let patience = args.patience.patience();
+        Self {
+            defaults: place::Defaults {
+                bucket: args.bucket.clone(),
+                url: args.url.clone(),
+                region: args.region.clone(),
+                path_style: args.path_style,
+            },
+            keys: KeySources {
+                file: args.key_file.clone(),
+                role: args.iam_role.clone(),
+                metadata: Metadata::new(&args.metadata_url, false),
+            },
+            mount_options: MountOptions::trusted(&args.mount_options),
+            mountpoints: Mountpoints::new(root.path().join("mnt"), patience),
+            private: root.path().join("private"),
+            client: Client::new(patience.mount, Roots::System),
+        }
+    }
+
+    async fn mount(&self, place: &Place, point: &Path) -> Result<(), Error> {
+        let keys = self.keys.find(place.key_file.as_deref()).await?;
+        let file = match &keys {
+            Keys::Pair { .. } => {
+                let file = PrivateFile::write(&self.private, &unique(), &keys.as_file());
+                Some(file.map_err(|cause| Error::internal("write the keys for s3fs", cause))?)
+            }
+            Keys::Role { .. } => None,
+        };
+        let limit = self.mountpoints.patience().mount;
+        let mut helper = helper(
+            place,
+            &self.mount_options,
+            &keys,
+            file.as_ref().map(PrivateFile::path),
+            point,
+        );
+        if let Keys::Pair { secret, .. } = &keys {
+            helper = helper.hiding(secret.expose());
+        }
+        helper.run(limit).await?;
+        // It goes on in the background and gives up there, without a word to us.
+        match point::verify(point, limit).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let reason = check::ask(&self.client, place, &keys).await.err();
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    match reason {
+                        Some(reason) => format!("s3fs gave up: {reason}"),
+                        None => format!("s3fs gave up; the system log has its reason ({error})"),
+                    },
+                ))
+            }
+        }
+    }
+}
+
+impl Backend for S3 {
+    type Retired = ();
+
+    fn name(&self) -> &'static str {
+        "s3"
+    }
+
+    fn data_on_remove(&self, _spec: &Spec) -> DataOnRemove {
+        DataOnRemove::Kept
+    }
+
+    fn mountpoint(&self, name: &VolumeName) -> PathBuf {
+        self.mountpoints.of(name)
+    }
+
+    fn status(&self, spec: &Spec) -> Map<String, Value> {
+        let mut status = self.mountpoints.status(&spec.key);
+        if let Ok(place) = Place::of(&spec.name, &spec.options, &self.defaults) {
+            status.insert("bucket".to_owned(), place.shown().into());
+        }
+        status
+    }
+
+    async fn provision(&self, spec: &Spec) -> Result<Provisioned, Error> {
+        let place = Place::of(&spec.name, &spec.options, &self.defaults)?;
+        let keys = self.keys.find(place.key_file.as_deref()).await?;
+        check::find_or_make(&self.client, &place, &keys).await?;
+        // What is in a bucket is never this Create's to take away.
+        Ok(Provisioned::Found)
+    }
+
+    async fn attach(&self, spec: &Spec) -> Result<(), Error> {
+        let place = Place::of(&spec.name, &spec.options, &self.defaults)?;
+        let point = self.mountpoints.at(&spec.key);
+        self.mountpoints
+            .attach(&spec.key, self.mount(&place, &point))
+            .await
+    }
+
+    async fn detach(&self, spec: &Spec) -> Result<(), Error> {
+        self.mountpoints.detach(&spec.key).await
+    }
+
+    async fn retire(&self, spec: &Spec) -> Result<(), Error> {
+        self.mountpoints.detach(&spec.key).await
+    }
+
+    async fn reinstate(&self, _retired: ()) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn discard(&self, _retired: ()) {}
+}
+
+/// `s3fs BUCKET[:/PREFIX] POINT -o OPTIONS`, see s3fs(1).
+fn helper(
+    place: &Place,
+    defaults: &MountOptions,
+    keys: &Keys,
+    key_file: Option<&Path>,
+    point: &Path,
+) -> Helper {
+    let mut options = defaults.clone();
+    options.put("url", &place.url);
+    options.put("endpoint", &place.region);
+    if place.path_style {
+        options.flag("use_path_request_style");
+    }
+    match (keys, key_file) {
+        (Keys::Role { name, .. }, _) => options.put("iam_role", name),
+        (Keys::Pair { .. }, Some(path)) => options.put("passwd_file", path.display()),
+        (Keys::Pair { .. }, None) => {}
+    }
+    options.extend(&place.options);
+    let source = match &place.prefix {
+        Some(prefix) => format!("{}:/{prefix}", place.bucket),
+        None => place.bucket.clone(),
+    };
+    Helper::new("s3fs", "s3fs")
+        .arg(source)
+        .arg(point)
+        .arg("-o")
+        .arg(options.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::secrets::Secret;
+
+    fn place(name: &str, options: &[(&str, &str)]) -> Result<Place, String> {
+        let defaults = place::Defaults {
+            bucket: None,
+            url: Some("http://127.0.0.1:5000".into()),
+            region: "us-east-1".into(),
+            path_style: None,
+        };
+        let options = options
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
+        Place::of(&VolumeName::new(name).unwrap(), &options, &defaults)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_run() {
+        let keys = Keys::Pair {
+            access: "AK".into(),
+            secret: Secret::new("SK,\"$"),
+        };
+        let options = [
+            ("bucket", "data"),
+            ("prefix", "/a/b/"),
+            ("ro", ""),
+            ("s3fs-umask", "022"),
+        ];
+        let argv = helper(
+            &place("v", &options).unwrap(),
+            &MountOptions::trusted("allow_other"),
+            &keys,
+            Some(Path::new("/k")),
+            Path::new("/m"),
+        );
+        assert_eq!(
+            argv.shown(),
+            [
+                "s3fs",
+                "data:/a/b",
+                "/m",
+                "-o",
+                "allow_other,url=http://127.0.0.1:5000,endpoint=us-east-1,use_path_request_style,passwd_file=/k,ro,umask=022"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_value_adds_an_option() {
+        for (key, value) in [
+            ("bucket", "a,uid=0"),
+            ("bucket", "-obucket"),
+            ("bucket", "../x"),
+            ("bucket", "UPPER"),
+            ("prefix", "a,uid=0"),
+            ("prefix", "../x"),
+            ("prefix", "a\nb"),
+            ("url", "http://h/,uid=0"),
+            ("url", "file:///etc"),
+            ("url", "http://u:p@h/"),
+            ("region", "x,uid=0"),
+            ("s3fs-umask", "0,uid=0"),
+            ("s3fs-passwd_file", "/etc/x"),
+            ("s3fs-uid", "0,allow_other"),
+            ("ro", "suid"),
+            ("path-style", "x"),
+            ("key-file", "relative"),
+        ] {
+            let mut options = vec![("bucket", "data")];
+            options.retain(|(known, _)| *known != key);
+            options.push((key, value));
+            let error = place("v", &options).unwrap_err();
+            assert!(
+                error.contains(&format!("option \"{key}\"")),
+                "{key}={value}: {error}"
+            );
+        }
+        assert!(
+            place("No-Bucket", &[])
+                .unwrap_err()
+                .contains("option \"bucket\"")
+        );
+        assert_eq!(place("my-bucket", &[]).unwrap().bucket, "my-bucket");
+    }
+}
