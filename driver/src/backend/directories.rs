@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use super::{DataOnRemove, Presence, Provisioned};
 use crate::{
     error::{Error, ErrorKind},
-    mount::{Patience, bounded::within, point},
+    mount::{Patience, bounded::within, point, table},
     types::VolumeName,
 };
 pub(super) use naming::Naming;
@@ -200,7 +200,7 @@ impl<M: Mounter> Directories<M> {
         let directory = self.directory_of(name);
         let work = {
             let directory = directory.clone();
-            move |root: &Path| work::make(&root.join(directory), attributes)
+            move |root: &Path| work::make(&root.join(&directory), attributes)
         };
         let made = self.0.run(self.0.patience.mount, work).await?;
         self.0.learn_one(&directory, true, self.0.now());
@@ -242,7 +242,7 @@ impl<M: Mounter> Directories<M> {
     /// Lets `work` use the mounted storage; it is given the storage's root.
     pub(super) async fn visit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+        work: impl Fn(&Path) -> io::Result<T> + Send + Sync + 'static,
     ) -> Result<T, Error> {
         self.0.run(self.0.patience.mount, work).await
     }
@@ -312,29 +312,41 @@ impl<M: Mounter> Inner<M> {
         point::ensure(&self.control, &self.patience, mount).await
     }
 
+    /// Runs `work` on the mounted storage. One that turns out to be dead is mounted anew, and
+    /// `work` is tried once more; asking beforehand would cost every call another question.
     async fn run<T: Send + 'static>(
         &self,
         limit: Duration,
-        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+        work: impl Fn(&Path) -> io::Result<T> + Send + Sync + 'static,
     ) -> Result<T, Error> {
-        self.ensure_mounted().await?;
-        let root = self.control.clone();
-        let done = within(&self.control, limit, move || work(&root)).await;
-        match done {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(cause)) => Err(Error::new(
-                ErrorKind::Unavailable,
-                format!("the storage refused: {cause}"),
-            )),
-            Err(no_answer) => Err(Error::new(ErrorKind::Unavailable, no_answer.to_string())),
+        let work = Arc::new(work);
+        let mounted = table::at(&self.control)
+            .map_err(|cause| Error::internal("read the mount table", cause))?;
+        if mounted.is_some() {
+            match self.attempt(limit, &work).await? {
+                Err(cause) if point::is_death(&cause) => {}
+                done => return done.map_err(refused),
+            }
         }
+        self.ensure_mounted().await?;
+        self.attempt(limit, &work).await?.map_err(refused)
+    }
+
+    async fn attempt<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: &Arc<impl Fn(&Path) -> io::Result<T> + Send + Sync + 'static>,
+    ) -> Result<io::Result<T>, Error> {
+        let (root, work) = (self.control.clone(), Arc::clone(work));
+        let done = within(&self.control, limit, move || work(&root)).await;
+        done.map_err(|no_answer| Error::new(ErrorKind::Unavailable, no_answer.to_string()))
     }
 
     async fn exists(&self, directory: &str) -> Result<bool, Error> {
         let directory = directory.to_owned();
         self.run(self.patience.call, move |root| {
             // Not followed: what a link leads to is no volume.
-            match fs::symlink_metadata(root.join(directory)) {
+            match fs::symlink_metadata(root.join(&directory)) {
                 Ok(metadata) => Ok(metadata.is_dir()),
                 Err(error)
                     if matches!(
@@ -421,4 +433,11 @@ impl<M: Mounter> Inner<M> {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn refused(cause: io::Error) -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the storage refused: {cause}"),
+    )
 }

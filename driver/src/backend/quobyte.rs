@@ -232,7 +232,7 @@ impl Quobyte {
             let directory = directory.clone();
             let seen = self
                 .directories
-                .visit(move |root| Ok(fs::symlink_metadata(root.join(directory)).is_ok()))
+                .visit(move |root| Ok(fs::symlink_metadata(root.join(&directory)).is_ok()))
                 .await?;
             if seen == there {
                 return Ok(());

@@ -65,12 +65,25 @@ async fn probe(point: &Path, limit: Duration) -> State {
     let path = point.to_owned();
     match within(point, limit, move || statvfs(&path)).await {
         Ok(Ok(_)) => State::Alive,
-        Ok(Err(gone @ (Errno::ENOTCONN | Errno::ESTALE | Errno::ECONNABORTED))) => {
-            State::Dead(io::Error::from(gone).to_string())
+        Ok(Err(errno)) => {
+            let error = io::Error::from(errno);
+            if is_death(&error) {
+                State::Dead(error.to_string())
+            } else {
+                State::Silent(error.to_string())
+            }
         }
-        Ok(Err(other)) => State::Silent(io::Error::from(other).to_string()),
         Err(no_answer) => State::Silent(no_answer.to_string()),
     }
+}
+
+/// Whether an error means that a mount is of no use ever again.
+pub(crate) fn is_death(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(
+        errno,
+        Some(Errno::ENOTCONN | Errno::ESTALE | Errno::ECONNABORTED)
+    )
 }
 
 /// Makes something be mounted and usable at `point`. Cheap when it is already; a dead mount is

@@ -4,6 +4,7 @@
 
 pub mod helpers;
 pub mod process;
+pub mod service;
 pub mod storage;
 
 use std::{

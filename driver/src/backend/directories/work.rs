@@ -91,18 +91,30 @@ pub(super) fn retire(root: &Path, directory: &str, data: DataOnRemove) -> io::Re
             (root.join(REMOVED), format!("{start}.{}", unique()))
         }
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&place)?;
     let moved = Moved {
         from: root.join(directory),
         to: place.join(name),
         data,
     };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&place)?;
     match fs::rename(&moved.from, &moved.to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(moved),
+        // Not to be taken for gone when it is the trash that somebody has removed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_missing(&moved.from)? => {
+            Ok(moved)
+        }
+        Err(error) => Err(error),
+        Ok(()) => Ok(moved),
+    }
+}
+
+fn is_missing(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
     }
 }
 
@@ -120,10 +132,6 @@ pub(super) fn discard(moved: &Moved) {
             tracing::warn!(path = %moved.to.display(), %error, "a removed volume stays in the trash");
         }
         _ => {}
-    }
-    if let Some(trash) = moved.to.parent() {
-        // Refused while other volumes are in it, which is as it should be.
-        let _ = fs::remove_dir(trash);
     }
 }
 
@@ -182,6 +190,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(left.len(), 3, "{left:?}");
+        assert_eq!(fs::read_dir(root.join(TRASH)).unwrap().count(), 0);
     }
 }
