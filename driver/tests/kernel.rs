@@ -11,13 +11,19 @@
 
 mod support;
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use nix::mount::{MntFlags, umount2};
 use support::{
     Client, ID,
     helpers::{Stage, is_mounted},
     process::Place,
+    wait_until,
 };
 
 /// A setting of the servers; `None`, with the reason on stderr, outside `ci/storage/test-kernel`.
@@ -196,4 +202,98 @@ fn cifs() {
     nowhere[0] = ("share", &missing);
     let error = client.create_with("missing", &nowhere).failed(500);
     assert!(error.contains("mount error(2)"), "{error}");
+}
+
+/// Cuts the servers off, and connects them again when dropped.
+struct Cut {
+    restore: String,
+}
+
+impl Cut {
+    fn make() -> Option<Self> {
+        let (cut, restore) = (setting("STORAGE_CUT")?, setting("STORAGE_RESTORE")?);
+        run(&cut);
+        Some(Self { restore })
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        run(&self.restore);
+    }
+}
+
+fn run(command: &str) {
+    let mut words = command.split(' ');
+    let status = Command::new(words.next().unwrap()).args(words).status();
+    assert!(status.unwrap().success(), "{command}");
+}
+
+#[test]
+fn a_server_that_is_gone_freezes_nobody() {
+    let (Some(host), Some(nfs), Some(cifs)) = (
+        setting("STORAGE_HOST"),
+        setting("NFS_PORT"),
+        setting("CIFS_PORT"),
+    ) else {
+        return;
+    };
+    if setting("STORAGE_CUT").is_none() {
+        return;
+    }
+    let Some(_stage) = Stage::new() else { return };
+    let limits = ["--mount-timeout", "5", "--unmount-timeout", "2"];
+    let (export, hard) = (
+        format!("{host}:/export"),
+        format!("hard,nfsvers=4.2,port={nfs}"),
+    );
+    let (share, soft) = (format!("{host}/guest"), format!("soft,port={cifs}"));
+    for options in [
+        ["nfs", "--share", &export, "--mount-options", &hard],
+        ["cifs", "--share", &share, "--mount-options", &soft],
+    ] {
+        let place = Place::new().on(&[&options[..], &limits[..]].concat());
+        let driver = place.start();
+        let mut client = driver.client();
+        for name in ["gone1", "gone2"] {
+            client.create(name).ok();
+        }
+        let mountpoint = client.mount("gone1", ID).mountpoint();
+        let names = client.names();
+        let cut = Cut::make().unwrap();
+        let timed = |what: &str, limit: u64, began: Instant| {
+            assert!(
+                began.elapsed() < Duration::from_secs(limit),
+                "{what} took {:?}",
+                began.elapsed()
+            );
+        };
+        for _ in 0..3 {
+            let began = Instant::now();
+            client.get("gone1").ok();
+            timed("Get", 2, began);
+        }
+        let began = Instant::now();
+        assert_eq!(client.names(), names);
+        timed("List", 5, began);
+        let began = Instant::now();
+        client.mount("gone1", "another").failed(500);
+        timed("Mount of a mounted volume", 20, began);
+        let began = Instant::now();
+        client.mount("gone2", ID).failed(500);
+        timed("Mount", 30, began);
+        let began = Instant::now();
+        client.unmount("gone1", ID).ok();
+        timed("Unmount", 30, began);
+        assert!(!is_mounted(&mountpoint));
+        drop(cut);
+        wait_until("the server is used again", || {
+            client.mount("gone2", ID).status == 200
+        });
+        client.unmount("gone2", ID).ok();
+        wait_until("volumes can be removed again", || {
+            client.remove("gone1").status == 200
+        });
+        wait_until("and the other one", || client.remove("gone2").status == 200);
+    }
 }

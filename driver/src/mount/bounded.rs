@@ -27,6 +27,8 @@ static CALLS: LazyLock<Mutex<HashMap<PathBuf, usize>>> = LazyLock::new(Mutex::de
 pub(crate) enum NoAnswer {
     /// The call was made and is still waiting.
     Within(Duration),
+    /// Earlier calls are still waiting.
+    Waiting,
     /// So many calls are waiting already that this one was not made.
     TooManyWaiting,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for NoAnswer {
                     limit.as_secs_f32()
                 )
             }
+            Self::Waiting => f.write_str("the storage has not answered earlier calls"),
             Self::TooManyWaiting => write!(
                 f,
                 "the storage does not answer: {MAX_CALLS} calls are waiting for it already"
@@ -80,6 +83,11 @@ pub(crate) async fn within<T: Send + 'static>(
         // The other way to lose the sender is a panic in `work`.
         Ok(Err(_)) | Err(_) => Err(NoAnswer::Within(limit)),
     }
+}
+
+/// Whether calls into a storage are waiting at this moment. They keep its mount busy.
+pub(crate) fn is_waited_for(storage: &Path) -> bool {
+    calls().contains_key(storage)
 }
 
 /// The right to one more call into a storage.

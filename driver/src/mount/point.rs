@@ -16,7 +16,7 @@ use nix::{
 
 use super::{
     Patience,
-    bounded::{NoAnswer, within},
+    bounded::{NoAnswer, is_waited_for, within},
     table,
 };
 use crate::error::{Error, ErrorKind};
@@ -155,16 +155,18 @@ pub(crate) async fn release(point: &Path, patience: &Patience) -> Result<Detache
                     busy += 1;
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
+                // Not a user's process keeps it busy, but our own question to a dead server.
+                Refusal::Busy if is_waited_for(point) => {
+                    detached = give_up(point, NoAnswer::Waiting).await?;
+                    break;
+                }
                 Refusal::Busy => {
                     let message =
                         "it is busy: a process of the host has a file of it open, or works in it";
                     return Err(Error::new(ErrorKind::InUse, message));
                 }
                 Refusal::Hangs(no_answer) => {
-                    let because = no_answer.to_string();
-                    tracing::warn!(point = %point.display(), because, "the mount is detached lazily");
-                    detach_lazily(point).await?;
-                    detached = Detached::Lazily { because };
+                    detached = give_up(point, no_answer).await?;
                     break;
                 }
                 Refusal::Other(errno) => {
@@ -181,6 +183,14 @@ pub(crate) async fn release(point: &Path, patience: &Patience) -> Result<Detache
         _ => {}
     }
     Ok(detached)
+}
+
+/// Detaches what cannot be unmounted because the storage does not answer.
+async fn give_up(point: &Path, no_answer: NoAnswer) -> Result<Detached, Error> {
+    let because = no_answer.to_string();
+    tracing::warn!(point = %point.display(), because, "the mount is detached lazily");
+    detach_lazily(point).await?;
+    Ok(Detached::Lazily { because })
 }
 
 enum Refusal {

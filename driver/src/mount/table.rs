@@ -37,9 +37,7 @@ pub(crate) fn mounted_below(directory: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 fn mounts(table: &[u8]) -> impl Iterator<Item = Mount> {
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| parse(line))
+    table.split(|byte| *byte == b'\n').filter_map(parse)
 }
 
 /// `36 35 98:0 /root /point rw,noatime shared:1 - ext3 /dev/root rw`: any number of optional
