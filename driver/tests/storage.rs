@@ -247,3 +247,54 @@ fn s3_volumes_are_buckets_or_prefixes_and_errors_come_at_create() {
     assert_eq!(client.names(), ["missing-bucket", "part", "read"]);
     storage.signal("pid", Signal::SIGCONT);
 }
+
+#[test]
+fn two_drivers_see_each_others_volumes_in_one_bucket() {
+    let Some((_stage, storage, _)) = s3() else {
+        return;
+    };
+    let place = || {
+        Place::new().on(&[
+            "s3",
+            "--url",
+            storage.setting("URL"),
+            "--key-file",
+            storage.setting("KEY_FILE"),
+            "--bucket",
+            "data",
+            "--scope",
+            "global",
+        ])
+    };
+    let (one, two) = (place(), place());
+    let (driver, other) = (one.start(), two.start());
+    let (mut client, mut peer) = (driver.client(), other.client());
+    client.create("Gemeinsame Daten").ok();
+    peer.get("Gemeinsame Daten").ok();
+    assert_eq!(peer.names(), ["Gemeinsame Daten"]);
+    let mountpoint = client.mount("Gemeinsame Daten", ID).mountpoint();
+    fs::write(Path::new(&mountpoint).join("file"), "data").unwrap();
+    let there = peer.mount("Gemeinsame Daten", ID).mountpoint();
+    assert_eq!(
+        fs::read_to_string(Path::new(&there).join("file")).unwrap(),
+        "data"
+    );
+    client.unmount("Gemeinsame Daten", ID).ok();
+    assert!(is_mounted(&there));
+    peer.unmount("Gemeinsame Daten", ID).ok();
+    peer.remove("Gemeinsame Daten").ok();
+    client.get("Gemeinsame Daten").failed(500);
+    assert!(client.names().is_empty());
+    client.create("Gemeinsame Daten").ok();
+    storage.signal("pid", Signal::SIGSTOP);
+    let began = Instant::now();
+    let status = client.get("Gemeinsame Daten").ok().json()["Volume"]["Status"]["storage"].clone();
+    assert_eq!(status["answers"], false, "{status}");
+    assert_eq!(client.names(), ["Gemeinsame Daten"]);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "took {:?}",
+        began.elapsed()
+    );
+    storage.signal("pid", Signal::SIGCONT);
+}

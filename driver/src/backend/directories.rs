@@ -3,8 +3,7 @@
 //! The driver keeps the storage mounted for itself at a *control* mountpoint and asks it which
 //! directories there are: what another host makes or removes is seen at once, and nothing about
 //! volumes is kept on the storage. A storage that does not answer is not waited for: within a
-//! second the answer comes from what was last known, which also survives a restart of the driver,
-//! and Status says so.
+//! second the answer comes from what was last known, and Status says so.
 
 mod naming;
 mod work;
@@ -13,19 +12,13 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
-use tokio::time::timeout;
+use serde_json::{Map, Value};
 
-use super::{DataOnRemove, Presence, Provisioned};
+use super::{DataOnRemove, Presence, Provisioned, known::LastKnown};
 use crate::{
     error::{Error, ErrorKind},
     mount::{Patience, bounded::within, point, table},
@@ -33,11 +26,6 @@ use crate::{
 };
 pub(super) use naming::Naming;
 pub(super) use work::{Attributes, Moved, make};
-
-/// How long Get waits for the storage.
-const GET: Duration = Duration::from_millis(600);
-/// How long List does.
-const LIST: Duration = Duration::from_secs(3);
 
 /// Mounts the storage whose directories are volumes.
 pub(super) trait Mounter: Send + Sync + 'static {
@@ -65,50 +53,9 @@ struct Inner<M> {
     control: PathBuf,
     naming: Naming,
     patience: Patience,
-    known: Mutex<Known>,
-    known_file: PathBuf,
+    known: Arc<LastKnown>,
     /// Mounting the storage is one at a time.
     mounting: tokio::sync::Mutex<()>,
-    /// Orders what is learnt: an answer is only as new as its question.
-    clock: AtomicU64,
-    /// The last question was not answered in time: ask again in the background only.
-    silent: AtomicBool,
-    asking_again: AtomicBool,
-}
-
-/// What the storage was last known to hold.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
-    names: BTreeSet<String>,
-    /// When all names were last read; never, at first.
-    listed_at: Option<Timestamp>,
-    /// By the clock, when something was last learnt.
-    #[serde(skip)]
-    learnt: u64,
-    #[serde(skip)]
-    trouble: Option<String>,
-}
-
-impl Known {
-    /// What the file says. A file that cannot be read is set aside: what the storage was like is
-    /// found out again, but somebody may want to see what became of the file.
-    fn read(file: &Path) -> Self {
-        let bytes = match fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!(path = %file.display(), %error, "what was known of the storage cannot be read");
-                }
-                return Self::default();
-            }
-        };
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            let aside = file.with_extension(format!("damaged-{}", super::local::unique()));
-            let moved = fs::rename(file, &aside);
-            tracing::warn!(path = %aside.display(), %error, ?moved, "a damaged file of what was known of the storage is set aside");
-            Self::default()
-        })
-    }
 }
 
 impl<M: Mounter> Directories<M> {
@@ -121,18 +68,13 @@ impl<M: Mounter> Directories<M> {
         naming: Naming,
         patience: Patience,
     ) -> Self {
-        let known = Known::read(&known_file);
         Self(Arc::new(Inner {
             mounter,
             control,
             naming,
             patience,
-            known: Mutex::new(known),
-            known_file,
+            known: LastKnown::read(known_file),
             mounting: tokio::sync::Mutex::default(),
-            clock: AtomicU64::new(1),
-            silent: AtomicBool::new(false),
-            asking_again: AtomicBool::new(false),
         }))
     }
 
@@ -148,38 +90,16 @@ impl<M: Mounter> Directories<M> {
     /// Whether the volume's directory exists, as far as can be told within a second.
     pub(super) async fn presence(&self, name: &VolumeName) -> Presence {
         let directory = self.directory_of(name);
-        let inner = Arc::clone(&self.0);
-        let question = async move {
-            let asked = inner.now();
-            let exists = inner.exists(&directory).await?;
-            inner.learn_one(&directory, exists, asked);
-            Ok(exists)
-        };
-        match self.ask(GET, question).await {
-            Some(true) => Presence::Present,
-            Some(false) => Presence::Absent,
-            None if self.0.known().names.contains(&self.directory_of(name)) => Presence::Present,
-            None => Presence::AsRecorded,
-        }
+        let (inner, asked_for) = (Arc::clone(&self.0), directory.clone());
+        let exists = async move { inner.exists(&asked_for).await };
+        self.0.known.presence(&directory, exists).await
     }
 
     /// The volumes on the storage; `None` when nothing was ever known of it.
     pub(super) async fn inventory(&self) -> Option<Vec<VolumeName>> {
         let inner = Arc::clone(&self.0);
-        let question = async move {
-            let asked = inner.now();
-            let directories = inner.list().await?;
-            inner.learn_all(directories.clone(), asked);
-            Ok(directories)
-        };
-        let directories = match self.ask(LIST, question).await {
-            Some(directories) => directories,
-            None => {
-                let known = self.0.known();
-                known.listed_at?;
-                known.names.clone()
-            }
-        };
+        let list = async move { inner.list().await };
+        let directories = self.0.known.inventory(list).await?;
         let naming = self.0.naming;
         let names = directories.iter().filter_map(|name| naming.name_of(name));
         Some(names.collect())
@@ -203,7 +123,7 @@ impl<M: Mounter> Directories<M> {
             move |root: &Path| work::make(&root.join(&directory), attributes)
         };
         let made = self.0.run(self.0.patience.mount, work).await?;
-        self.0.learn_one(&directory, true, self.0.now());
+        self.0.known.changed(&directory, true);
         Ok(made)
     }
 
@@ -219,7 +139,7 @@ impl<M: Mounter> Directories<M> {
             move |root: &Path| work::retire(root, &directory, data)
         };
         let moved = self.0.run(self.0.patience.mount, work).await?;
-        self.0.learn_one(&directory, false, self.0.now());
+        self.0.known.changed(&directory, false);
         Ok(moved)
     }
 
@@ -255,53 +175,7 @@ impl<M: Mounter> Directories<M> {
 
     /// What Status says of the storage.
     pub(super) fn status(&self) -> Map<String, Value> {
-        let known = self.0.known();
-        let storage = match &known.trouble {
-            None => json!({ "answers": true }),
-            Some(reason) => json!({
-                "answers": false,
-                "reason": reason,
-                "as_last_known": known.listed_at.map(|time| time.to_string()),
-            }),
-        };
-        [("storage".to_owned(), storage)].into_iter().collect()
-    }
-
-    /// Puts a question to the storage and waits for a limited time. The question itself is never
-    /// cut off: its late answer is learnt from.
-    async fn ask<T: Send + 'static>(
-        &self,
-        limit: Duration,
-        question: impl Future<Output = Result<T, Error>> + Send + 'static,
-    ) -> Option<T> {
-        let inner = Arc::clone(&self.0);
-        let was_silent = inner.silent.load(Ordering::Relaxed);
-        if was_silent && inner.asking_again.swap(true, Ordering::Relaxed) {
-            return None;
-        }
-        let asked = tokio::spawn(async move {
-            let answer = question.await;
-            match &answer {
-                Ok(_) => inner.answered(),
-                Err(error) => inner.troubled(error.to_string()),
-            }
-            if was_silent {
-                inner.asking_again.store(false, Ordering::Relaxed);
-            }
-            answer
-        });
-        if was_silent {
-            return None;
-        }
-        match timeout(limit, asked).await {
-            Ok(Ok(answer)) => answer.ok(),
-            Ok(Err(_)) => None,
-            Err(_) => {
-                self.0
-                    .troubled(format!("no answer within {} s", limit.as_secs_f32()));
-                None
-            }
-        }
+        self.0.known.status()
     }
 }
 
@@ -366,72 +240,6 @@ impl<M: Mounter> Inner<M> {
         let naming = self.naming;
         self.run(self.patience.mount, move |root| work::list(root, naming))
             .await
-    }
-
-    fn answered(&self) {
-        self.silent.store(false, Ordering::Relaxed);
-        if self.known().trouble.take().is_some() {
-            tracing::info!(point = %self.control.display(), "the storage answers again");
-        }
-    }
-
-    fn troubled(&self, reason: String) {
-        self.silent.store(true, Ordering::Relaxed);
-        let mut known = self.known();
-        if known.trouble.is_none() {
-            tracing::warn!(point = %self.control.display(), reason, "the storage does not answer; what was last known is told");
-        }
-        known.trouble = Some(reason);
-    }
-
-    fn now(&self) -> u64 {
-        self.clock.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn learn_one(&self, directory: &str, exists: bool, asked: u64) {
-        let mut known = self.known();
-        if asked < known.learnt {
-            return;
-        }
-        known.learnt = self.now();
-        let changed = if exists {
-            known.names.insert(directory.to_owned())
-        } else {
-            known.names.remove(directory)
-        };
-        if changed {
-            self.keep(&known);
-        }
-    }
-
-    fn learn_all(&self, directories: BTreeSet<String>, asked: u64) {
-        let mut known = self.known();
-        if asked < known.learnt {
-            return;
-        }
-        known.learnt = self.now();
-        let changed = known.listed_at.is_none() || known.names != directories;
-        known.names = directories;
-        known.listed_at = Some(Timestamp::now());
-        if changed {
-            self.keep(&known);
-        }
-    }
-
-    /// Best effort: the file only matters for a start while the storage is away.
-    fn keep(&self, known: &Known) {
-        let staged = self.known_file.with_extension("new");
-        let kept = serde_json::to_vec(known)
-            .map_err(io::Error::from)
-            .and_then(|bytes| fs::write(&staged, bytes))
-            .and_then(|()| fs::rename(&staged, &self.known_file));
-        if let Err(error) = kept {
-            tracing::warn!(path = %self.known_file.display(), %error, "what is known of the storage cannot be kept");
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod cifs;
 mod directories;
 pub mod efs;
+mod known;
 pub mod local;
 pub mod moosefs;
 mod mounted;

@@ -3,18 +3,22 @@
 //! A volume is a bucket, or what lies under a prefix of one. A wrong key or a missing bucket is
 //! found at Create, by a signed request of the driver's own, for `s3fs` reports success before it
 //! has asked. Keys reach `s3fs` in a file that is gone when it has started. Remove deletes
-//! nothing.
+//! no data. The volumes of the driver's own bucket are seen by every driver that has it.
 
+mod catalogue;
 mod check;
 mod keys;
 mod place;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Backend, DataOnRemove, Provisioned, Spec,
+    Backend, DataOnRemove, Presence, Provisioned, Spec,
     local::unique,
     mounted::{Mountpoints, PatienceArgs},
 };
@@ -23,8 +27,10 @@ use crate::{
     http::{Client, Roots, metadata::Metadata},
     mount::{helper::Helper, options::MountOptions, point, secrets::PrivateFile},
     root::DataRoot,
-    types::VolumeName,
+    types::{Options, VolumeName},
+    volumes::Key,
 };
+use catalogue::Catalogue;
 use keys::{KeySources, Keys};
 use place::Place;
 
@@ -81,7 +87,9 @@ pub struct S3Args {
 #[derive(Debug)]
 pub(crate) struct S3 {
     defaults: place::Defaults,
-    keys: KeySources,
+    keys: Arc<KeySources>,
+    /// The volumes of the driver's own bucket.
+    catalogue: Option<Catalogue>,
     mount_options: MountOptions,
     mountpoints: Mountpoints,
     private: PathBuf,
@@ -91,23 +99,37 @@ pub(crate) struct S3 {
 impl S3 {
     pub(crate) fn start(args: &S3Args, root: &DataRoot) -> Self {
         let patience = args.patience.patience();
+        let defaults = place::Defaults {
+            bucket: args.bucket.clone(),
+            url: args.url.clone(),
+            region: args.region.clone(),
+            path_style: args.path_style,
+        };
+        let keys = Arc::new(KeySources {
+            file: args.key_file.clone(),
+            role: args.iam_role.clone(),
+            metadata: Metadata::new(&args.metadata_url, false),
+        });
+        let client = Client::new(patience.mount, Roots::System);
+        let catalogue = defaults.bucket().map(|place| {
+            let file = root.path().join("known-volumes.json");
+            Catalogue::new(client.clone(), Arc::clone(&keys), place, file)
+        });
         Self {
-            defaults: place::Defaults {
-                bucket: args.bucket.clone(),
-                url: args.url.clone(),
-                region: args.region.clone(),
-                path_style: args.path_style,
-            },
-            keys: KeySources {
-                file: args.key_file.clone(),
-                role: args.iam_role.clone(),
-                metadata: Metadata::new(&args.metadata_url, false),
-            },
+            defaults,
+            keys,
+            catalogue,
             mount_options: MountOptions::trusted(&args.mount_options),
             mountpoints: Mountpoints::new(root.path().join("mnt"), patience),
             private: root.path().join("private"),
-            client: Client::new(patience.mount, Roots::System),
+            client,
         }
+    }
+
+    /// The markers, if the volume has one.
+    fn catalogue_of(&self, name: &VolumeName, options: &Options) -> Option<&Catalogue> {
+        let ours = Place::of(name, options, &self.defaults).is_ok_and(|place| place.is_ours);
+        self.catalogue.as_ref().filter(|_| ours)
     }
 
     async fn mount(&self, place: &Place, point: &Path) -> Result<(), Error> {
@@ -149,7 +171,8 @@ impl S3 {
 }
 
 impl Backend for S3 {
-    type Retired = ();
+    /// The marker that was taken away.
+    type Retired = Option<Key>;
 
     fn name(&self) -> &'static str {
         "s3"
@@ -168,6 +191,9 @@ impl Backend for S3 {
         if let Ok(place) = Place::of(&spec.name, &spec.options, &self.defaults) {
             status.insert("bucket".to_owned(), place.shown().into());
         }
+        if let Some(catalogue) = self.catalogue_of(&spec.name, &spec.options) {
+            status.extend(catalogue.status());
+        }
         status
     }
 
@@ -175,8 +201,30 @@ impl Backend for S3 {
         let place = Place::of(&spec.name, &spec.options, &self.defaults)?;
         let keys = self.keys.find(place.key_file.as_deref()).await?;
         check::find_or_make(&self.client, &place, &keys).await?;
-        // What is in a bucket is never this Create's to take away.
-        Ok(Provisioned::Found)
+        match &self.catalogue {
+            Some(catalogue) if place.is_ours => catalogue.add(&spec.key).await,
+            // What is in a bucket is never this Create's to take away.
+            _ => Ok(Provisioned::Found),
+        }
+    }
+
+    async fn presence(&self, name: &VolumeName, recorded: Option<&Options>) -> Presence {
+        let none = Options::new();
+        match self.catalogue_of(name, recorded.unwrap_or(&none)) {
+            Some(catalogue) => catalogue.presence(name).await,
+            None => Presence::AsRecorded,
+        }
+    }
+
+    fn lives_on_storage(&self, name: &VolumeName, options: &Options) -> bool {
+        self.catalogue_of(name, options).is_some() && Key::of(name).is_reversible()
+    }
+
+    async fn inventory(&self) -> Option<Vec<VolumeName>> {
+        match &self.catalogue {
+            Some(catalogue) => catalogue.inventory().await,
+            None => None,
+        }
     }
 
     async fn attach(&self, spec: &Spec) -> Result<(), Error> {
@@ -191,15 +239,25 @@ impl Backend for S3 {
         self.mountpoints.detach(&spec.key).await
     }
 
-    async fn retire(&self, spec: &Spec) -> Result<(), Error> {
-        self.mountpoints.detach(&spec.key).await
+    async fn retire(&self, spec: &Spec) -> Result<Option<Key>, Error> {
+        self.mountpoints.detach(&spec.key).await?;
+        match self.catalogue_of(&spec.name, &spec.options) {
+            Some(catalogue) => {
+                catalogue.remove(&spec.key).await?;
+                Ok(Some(spec.key.clone()))
+            }
+            None => Ok(None),
+        }
     }
 
-    async fn reinstate(&self, _retired: ()) -> Result<(), Error> {
-        Ok(())
+    async fn reinstate(&self, retired: Option<Key>) -> Result<(), Error> {
+        match (retired, &self.catalogue) {
+            (Some(key), Some(catalogue)) => catalogue.add(&key).await.map(drop),
+            _ => Ok(()),
+        }
     }
 
-    fn discard(&self, _retired: ()) {}
+    fn discard(&self, _retired: Option<Key>) {}
 }
 
 /// `s3fs BUCKET[:/PREFIX] POINT -o OPTIONS`, see s3fs(1).

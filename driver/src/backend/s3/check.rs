@@ -62,14 +62,19 @@ async fn make(client: &Client, place: &Place, keys: &Keys) -> Result<(), Error> 
     }
 }
 
-async fn send(client: &Client, method: &str, url: &str, place: &Place) -> Result<Answer, Error> {
+pub(super) async fn send(
+    client: &Client,
+    method: &str,
+    url: &str,
+    place: &Place,
+) -> Result<Answer, Error> {
     let service = format!("the S3 server {}", place.url);
     client
         .call(&service, request(method, url, &[], String::new())?)
         .await
 }
 
-fn bucket(place: &Place) -> Result<Bucket, Error> {
+pub(super) fn bucket(place: &Place) -> Result<Bucket, Error> {
     let style = if place.path_style {
         UrlStyle::Path
     } else {
@@ -84,14 +89,14 @@ fn bucket(place: &Place) -> Result<Bucket, Error> {
 }
 
 /// Why the server refused, in its own words.
-struct Refusal {
+pub(super) struct Refusal {
     status: u16,
     code: String,
     message: String,
 }
 
 impl Refusal {
-    fn read(answer: &Answer) -> Self {
+    pub(super) fn read(answer: &Answer) -> Self {
         let text = |tag: &str| {
             let (_, rest) = answer.body.split_once(&format!("<{tag}>"))?;
             let (text, _) = rest.split_once('<')?;
@@ -114,7 +119,7 @@ impl Refusal {
         }
     }
 
-    fn about(&self, place: &Place) -> Error {
+    pub(super) fn about(&self, place: &Place) -> Error {
         let Self {
             status,
             code,

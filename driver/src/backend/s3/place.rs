@@ -79,6 +79,8 @@ pub(super) struct Place {
     pub(super) region: String,
     pub(super) path_style: bool,
     pub(super) key_file: Option<PathBuf>,
+    /// Whether it is one of the driver's own bucket, under its own name.
+    pub(super) is_ours: bool,
     /// Whether a missing bucket is made.
     pub(super) create: bool,
     /// For s3fs.
@@ -99,6 +101,16 @@ impl Place {
                 .transpose()
                 .map_err(|problem| Error::invalid_option(key, problem))
         };
+        let elsewhere = [
+            "bucket",
+            "key-file",
+            "path-style",
+            "prefix",
+            "region",
+            "url",
+        ];
+        let is_ours =
+            defaults.bucket.is_some() && !elsewhere.iter().any(|key| options.contains_key(*key));
         let mut prefix = parsed("prefix", parse_prefix)?;
         let bucket = match (parsed("bucket", parse_bucket)?, &defaults.bucket) {
             (Some(bucket), _) => bucket,
@@ -139,6 +151,7 @@ impl Place {
             region,
             path_style,
             key_file,
+            is_ours,
             create: given.flag("create")?.unwrap_or(false),
             options: mount,
         })
@@ -150,6 +163,24 @@ impl Place {
             Some(prefix) => format!("{}/{prefix}", self.bucket),
             None => self.bucket.clone(),
         }
+    }
+}
+
+impl Defaults {
+    /// The driver's own bucket.
+    pub(super) fn bucket(&self) -> Option<Place> {
+        let bucket = self.bucket.clone()?;
+        Some(Place {
+            bucket,
+            prefix: None,
+            url: self.url.clone().unwrap_or_else(|| amazon(&self.region)),
+            region: self.region.clone(),
+            path_style: self.path_style.unwrap_or(self.url.is_some()),
+            key_file: None,
+            is_ours: true,
+            create: false,
+            options: MountOptions::default(),
+        })
     }
 }
 
