@@ -261,3 +261,30 @@ fn serve<B: Backend>(
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command(|_| false).debug_assert();
+        command(|_| true).debug_assert();
+    }
+
+    #[test]
+    fn moosefs_has_the_names_of_its_own_plugin_where_ours_are_not_set() {
+        let name_of = |option: &str, ours_is_set: bool| {
+            let command = command(|_| ours_is_set);
+            let moosefs = command.find_subcommand("moosefs").unwrap();
+            let argument = moosefs
+                .get_arguments()
+                .find(|argument| argument.get_id() == option);
+            let name = argument.unwrap().get_env().unwrap();
+            name.to_str().unwrap().to_owned()
+        };
+        assert_eq!(name_of("host", false), "HOST");
+        assert_eq!(name_of("log_level", false), "LOG_LEVEL");
+        assert_eq!(name_of("remote_path", true), "VOLPLUG_REMOTE_PATH");
+    }
+}

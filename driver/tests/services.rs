@@ -197,31 +197,32 @@ fn efs_uses_the_mount_target_of_the_instances_own_zone() {
     let Some(stage) = Stage::new() else { return };
     stage.stand_in("mount.nfs", BIND);
     fs::create_dir_all(stage.server().join("a/b")).unwrap();
-    for (version, expected) in [
-        (
-            2,
-            "eu-central-1a.fs-0123abcd.efs.eu-central-1.amazonaws.com:/a/b",
-        ),
-        (1, "fs-0123abcd.efs.eu-west-1.amazonaws.com:/a/b"),
+    let (zone, region) = (
+        "eu-central-1a.fs-0123abcd.efs.eu-central-1.amazonaws.com:/a/b",
+        "fs-0123abcd.efs.eu-west-1.amazonaws.com:/a/b",
+    );
+    for (tokens, options, expected) in [
+        (true, &[][..], zone),
+        // The service gives no tokens: it is asked without one only where that is allowed, and the
+        // name of the region has to do otherwise.
+        (false, &["--allow-metadata-v1"][..], zone),
+        (false, &["--region", "eu-west-1"][..], region),
     ] {
-        let service =
-            Service::start(
-                move |request| match (request.method.as_str(), request.path.as_str()) {
-                    ("PUT", "/latest/api/token") if version == 2 => (200, "TOKEN".to_owned()),
-                    ("GET", "/latest/meta-data/placement/availability-zone")
-                        if request.header("x-aws-ec2-metadata-token") == Some("TOKEN") =>
-                    {
-                        (200, "eu-central-1a".to_owned())
-                    }
-                    _ => (403, String::new()),
-                },
-            );
+        let service = Service::start(move |request| {
+            let token = request.header("x-aws-ec2-metadata-token");
+            match (request.method.as_str(), request.path.as_str()) {
+                ("PUT", "/latest/api/token") if tokens => (200, "TOKEN".to_owned()),
+                ("GET", "/latest/meta-data/placement/availability-zone")
+                    if token == tokens.then_some("TOKEN") =>
+                {
+                    (200, "eu-central-1a".to_owned())
+                }
+                _ => (403, String::new()),
+            }
+        });
         let url = service.url();
         let mut words = vec!["efs", "--metadata-url", &url, "--tls", "off"];
-        if version == 1 {
-            // The service asks for a token and gives none: the name of the region has to do.
-            words.extend(["--region", "eu-west-1"]);
-        }
+        words.extend(options);
         let place = Place::new()
             .on(&words)
             .with_variable("PATH", stage.search_path());

@@ -16,6 +16,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::{
     Backend, DataOnRemove, Presence, Provisioned, Spec,
@@ -157,7 +158,10 @@ impl S3 {
         match point::verify(point, limit).await {
             Ok(()) => Ok(()),
             Err(error) => {
-                let reason = check::ask(&self.client, place, &keys).await.err();
+                // The server's own reason, if it has one and tells it now.
+                let asked = check::ask(&self.client, place, &keys);
+                let told = timeout(self.mountpoints.patience().call, asked).await;
+                let reason = told.ok().and_then(Result::err);
                 Err(Error::new(
                     ErrorKind::Unavailable,
                     match reason {
