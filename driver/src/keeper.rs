@@ -116,6 +116,11 @@ impl<B: Backend> Keeper<B> {
         }
     }
 
+    /// Gives back what the driver holds for itself, when no call can come any more.
+    pub(crate) async fn close(&self) {
+        self.backend.close().await;
+    }
+
     async fn carry_out(
         &self,
         name: &VolumeName,

@@ -127,9 +127,13 @@ impl<B: Backend> StorageDriver<B> {
     /// When the runtime cannot take over the sockets.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), StartError> {
         let keeper = self.keeper;
-        let restoring = tokio::spawn(async move { keeper.restore().await });
+        let restoring = tokio::spawn({
+            let keeper = keeper.clone();
+            async move { keeper.restore().await }
+        });
         let served = self.server.run(self.listeners, shutdown).await;
         restoring.abort();
+        keeper.close().await;
         served
     }
 }

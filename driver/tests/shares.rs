@@ -138,6 +138,7 @@ fn directories_of_the_default_share_are_volumes_whoever_made_them() {
     );
     peer.create("Über uns").ok();
     assert_eq!(client.names(), ["sub", "Über uns"]);
+    assert!(is_mounted(one.root().join("control")));
     peer.remove("sub").ok();
     let trash = stage.server().join("export/.volplug-trash");
     wait_until("the trash is empty", || {
@@ -145,6 +146,9 @@ fn directories_of_the_default_share_are_volumes_whoever_made_them() {
     });
     client.get("sub").failed(500);
     client.create("sub").ok();
+    let held = client.mount("sub", ID).mountpoint();
+    assert!(driver.stop().success());
+    assert!(is_mounted(held) && !is_mounted(one.root().join("control")));
 }
 
 #[test]

@@ -173,6 +173,16 @@ impl<M: Mounter> Directories<M> {
         Ok(self.0.control.clone())
     }
 
+    /// Unmounts what the driver has mounted for itself.
+    pub(super) async fn close(&self) {
+        let Inner {
+            control, patience, ..
+        } = self.0.as_ref();
+        if let Err(error) = point::release(control, patience).await {
+            tracing::warn!(point = %control.display(), %error, "the driver's own mount stays");
+        }
+    }
+
     /// What Status says of the storage.
     pub(super) fn status(&self) -> Map<String, Value> {
         self.0.known.status()

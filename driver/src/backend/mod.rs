@@ -150,6 +150,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Undoes [`retire`](Self::retire): the volume could not be forgotten.
     fn reinstate(&self, retired: Self::Retired) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// The driver stops: gives back what it holds of the storage for itself. Volumes in use stay
+    /// attached.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// The volume is forgotten: what was retired may go. Long work belongs in the background.
     fn discard(&self, retired: Self::Retired);
 }

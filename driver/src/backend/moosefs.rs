@@ -399,6 +399,10 @@ impl Backend for MooseFs {
         self.directories.reinstate(moved).await
     }
 
+    async fn close(&self) {
+        self.directories.close().await;
+    }
+
     fn discard(&self, moved: Moved) {
         self.directories.discard(moved);
     }

@@ -348,6 +348,12 @@ impl<P: Protocol> Backend for Shares<P> {
         }
     }
 
+    async fn close(&self) {
+        if let Some(directories) = &self.directories {
+            directories.close().await;
+        }
+    }
+
     fn discard(&self, retired: Option<Moved>) {
         if let (Some(moved), Some(directories)) = (retired, &self.directories) {
             directories.discard(moved);

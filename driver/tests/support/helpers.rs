@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{
-    mount::{MsFlags, mount},
+    mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
 };
 use tempfile::TempDir;
@@ -20,6 +20,8 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Stage {
     directory: TempDir,
+    /// What was mounted before.
+    before: Vec<PathBuf>,
 }
 
 impl Stage {
@@ -34,6 +36,7 @@ impl Stage {
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         let stage = Self {
             directory: tempfile::tempdir().unwrap(),
+            before: mount_points(),
         };
         fs::create_dir(stage.server()).unwrap();
         fs::create_dir(stage.bin()).unwrap();
@@ -105,6 +108,20 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// A FUSE daemon lives for as long as its mount does, also when the driver was killed.
+    fn drop(&mut self) {
+        let points = mount_points();
+        for point in points
+            .iter()
+            .rev()
+            .filter(|point| !self.before.contains(point))
+        {
+            let _ = umount2(point, MntFlags::MNT_DETACH);
+        }
+    }
+}
+
 /// The stand-in for helpers with arguments SOURCE POINT, where SOURCE is `host:/path` or
 /// `//host/path`.
 pub const BIND: &str = r#"source=${1#*:} source=${source#//*/}
@@ -114,9 +131,11 @@ case ,$4, in *,ro,*) mount --bind "$server/$source" "$2" && mount -o remount,bin
 
 /// Whether anything is mounted there, in this thread's namespace.
 pub fn is_mounted(path: impl AsRef<Path>) -> bool {
+    mount_points().iter().any(|point| point == path.as_ref())
+}
+
+fn mount_points() -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
-    let path = path.as_ref().to_str().unwrap();
-    table
-        .lines()
-        .any(|line| line.split(' ').nth(4) == Some(path))
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(PathBuf::from).collect()
 }
