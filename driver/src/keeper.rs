@@ -3,10 +3,8 @@
 //! Each call that changes something runs alike: take the volume's lock, read its record, ask
 //! [`rules`], let the backend carry the change out, store the new record. The record comes last,
 //! so what was answered is on disk; when it cannot be stored, the backend's step is undone. Get
-//! and List take no lock and ask no backend: they answer while a Mount of the same volume hangs.
-//!
-//! Storage that hosts share is the exception: it is asked for its volumes, for a short time, and
-//! when it does not answer, what was last known counts (`lookup`).
+//! and List take no lock: they answer while a Mount of the same volume hangs. Where volumes exist
+//! on the storage without a record, it is asked for them in bounded time (`lookup`).
 
 mod lookup;
 
@@ -16,15 +14,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
-    backend::{Backend, Spec},
+    backend::{Backend, Provisioned, Spec},
     driver::VolumeDriver,
     error::{Error, ErrorKind, Quoted},
     locks::Locks,
+    root::DataRoot,
     secret,
     store::Store,
     types::{Capabilities, CreateRequest, MountRequest, Options, Scope, Volume, VolumeName},
     volumes::{
-        Key, Record,
+        Record,
         rules::{self, Change},
     },
 };
@@ -36,11 +35,26 @@ pub struct Keeper<B> {
     store: Arc<Store>,
     locks: Locks,
     scope: Scope,
+    /// Ours for as long as anything can be done to it.
+    root: DataRoot,
+}
+
+impl<B> Clone for Keeper<B> {
+    fn clone(&self) -> Self {
+        Self {
+            backend: Arc::clone(&self.backend),
+            store: Arc::clone(&self.store),
+            locks: self.locks.clone(),
+            scope: self.scope,
+            root: self.root.clone(),
+        }
+    }
 }
 
 impl<B: Backend> Keeper<B> {
-    pub(crate) fn new(backend: B, store: Store, scope: Scope) -> Self {
+    pub(crate) fn new(backend: B, root: DataRoot, store: Store, scope: Scope) -> Self {
         Self {
+            root,
             backend: Arc::new(backend),
             store: Arc::new(store),
             locks: Locks::default(),
@@ -71,9 +85,7 @@ impl<B: Backend> Keeper<B> {
             })?;
             Ok(made)
         };
-        // Long with many volumes, so off the threads that answer Gets.
-        let walk = tokio::task::spawn_blocking(walk).await;
-        walk.map_err(|cause| Error::internal("list the volumes", cause))?
+        blocking(walk).await
     }
 
     /// Decides and carries out one change of one volume.
@@ -106,6 +118,39 @@ impl<B: Backend> Keeper<B> {
             })
     }
 
+    /// Attaches again what is held, after a start: the mounts may have died with the old process.
+    pub(crate) async fn restore(&self) {
+        let mut held = Vec::new();
+        let walked = self.store.visit(|name, record| {
+            if record.is_some_and(|record| record.is_mounted()) {
+                held.extend(VolumeName::new(name));
+            }
+        });
+        if let Err(error) = walked {
+            tracing::error!(%error, "mounted volumes cannot be looked through");
+        }
+        for name in held {
+            let _lock = self.locks.acquire(&name).await;
+            let Ok(Some(record)) = self.store.read(&name) else {
+                continue;
+            };
+            if record.is_mounted()
+                && let Err(error) = self
+                    .backend
+                    .attach(&Spec::new(&name, &record.options))
+                    .await
+            {
+                // The next Mount tries again.
+                tracing::warn!(volume = %name, %error, "a volume in use could not be restored");
+            }
+        }
+    }
+
+    /// Gives back what the driver holds for itself, when no call can come any more.
+    pub(crate) async fn close(&self) {
+        self.backend.close().await;
+    }
+
     async fn carry_out(
         &self,
         name: &VolumeName,
@@ -118,12 +163,25 @@ impl<B: Backend> Keeper<B> {
             Change::Release(next) => self.store.put(name, &next).await,
             Change::Provision(next) => {
                 let spec = spec(&next.options);
-                self.backend
+                let provisioned = self
+                    .backend
                     .provision(&spec)
                     .await
                     .map_err(|error| error.about(name))?;
-                self.or_undo(self.store.put(name, &next).await, self.unprovision(&spec))
+                let undo = async {
+                    match provisioned {
+                        Provisioned::Made => self.unprovision(&spec).await,
+                        Provisioned::Found => Ok(()),
+                    }
+                };
+                self.or_undo(self.store.put(name, &next).await, undo).await
+            }
+            Change::Adopt(next) => {
+                self.backend
+                    .provision(&spec(&next.options))
                     .await
+                    .map_err(|error| error.about(name))?;
+                self.store.put(name, &next).await
             }
             Change::Attach(next) => {
                 let spec = spec(&next.options);
@@ -196,23 +254,29 @@ impl<B: Backend> Keeper<B> {
     }
 
     fn mountpoint(&self, name: &VolumeName) -> PathBuf {
-        self.backend.mountpoint(&Key::of(name))
+        self.backend.mountpoint(name)
     }
 
     fn describe(&self, name: &VolumeName, record: Record) -> Volume {
         let spec = Spec::new(name, &record.options);
         let holders = record.holds.total();
         let volume = if holders > 0 {
-            Volume::new(name.as_str()).mounted_at(self.backend.mountpoint(&spec.key))
+            Volume::new(name.as_str()).mounted_at(self.mountpoint(name))
         } else {
             Volume::new(name.as_str())
         };
+        let volume = match record.created_at {
+            Some(time) => volume.created_at(time),
+            None => volume,
+        };
         let mut volume = volume
-            .created_at(record.created_at)
             .with_status("backend", self.backend.name())
             .with_status("holders", holders)
             .with_status("options", shown_options(record.options))
-            .with_status("data_on_remove", self.backend.data_on_remove().as_str());
+            .with_status(
+                "data_on_remove",
+                self.backend.data_on_remove(&spec).as_str(),
+            );
         volume.status.extend(self.backend.status(&spec));
         volume
     }
@@ -252,9 +316,10 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
         if self.backend.is_shared() {
-            return self.list_shared().await;
+            self.list_shared().await
+        } else {
+            self.list_recorded().await
         }
-        self.survey(|volume, _| volume).await
     }
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
@@ -288,7 +353,7 @@ fn listed<B: Backend>(backend: &B, name: &str, record: Option<&Record>) -> Optio
     match record {
         Some(record) if record.is_mounted() => {
             let name = VolumeName::new(name).ok()?;
-            Some(volume.mounted_at(backend.mountpoint(&Key::of(&name))))
+            Some(volume.mounted_at(backend.mountpoint(&name)))
         }
         Some(_) => Some(volume),
         None => {
@@ -296,6 +361,15 @@ fn listed<B: Backend>(backend: &B, name: &str, record: Option<&Record>) -> Optio
             Some(volume)
         }
     }
+}
+
+/// A walk through all volumes is long with many of them, so off the threads that answer Gets.
+async fn blocking<T: Send + 'static>(
+    walk: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(walk)
+        .await
+        .map_err(|cause| Error::internal("list the volumes", cause))?
 }
 
 fn now() -> Timestamp {

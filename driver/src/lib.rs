@@ -49,6 +49,9 @@
 //! ground against retries and crashes. The reference driver does: [`keeper`] puts the rules of
 //! [`volumes`] and a durable store in front of any [`backend`]. [`serve`] runs it in another program
 //! or in a test; [`cli`] runs several of them in one process, as the `volplug-driver` binary does.
+//! Volumes are [directories of this host](backend::local), or live on [S3](backend::s3),
+//! [NFS](backend::nfs), [EFS](backend::efs), [CIFS](backend::cifs), [MooseFS](backend::moosefs) or
+//! [Quobyte](backend::quobyte).
 
 pub mod backend;
 pub mod cli;
@@ -56,11 +59,12 @@ pub mod config;
 mod driver;
 mod error;
 mod host;
+mod http;
 pub mod keeper;
 mod locks;
 mod logging;
 mod monitor;
-mod mountinfo;
+mod mount;
 pub mod plugin;
 mod root;
 pub mod secret;

@@ -37,13 +37,15 @@ impl DataRoot {
     pub(crate) fn claim(path: &Path, state: Option<&Path>) -> Result<Self, StartError> {
         let failed = |error: io::Error| StartError::data_root(path, error);
         let canonical = make(path).map_err(failed)?;
-        if canonical.to_str().is_none() {
-            // Mountpoints travel as JSON, which cannot carry it.
-            return Err(StartError::data_root(path, "the path is not valid UTF-8"));
-        }
         let own = state.unwrap_or(path);
         let failed_own = |error: io::Error| StartError::data_root(own, error);
         let state_directory = make(own).map_err(failed_own)?;
+        for (given, directory) in [(path, &canonical), (own, &state_directory)] {
+            if directory.to_str().is_none() {
+                // Mountpoints travel as JSON, which cannot carry it.
+                return Err(StartError::data_root(given, "the path is not valid UTF-8"));
+            }
+        }
         let lock = lock(&state_directory).map_err(|error| match error {
             LockFailure::Taken(holder) => StartError::DataRootInUse {
                 path: own.display().to_string(),
@@ -83,6 +85,11 @@ impl DataRoot {
     /// The directory itself, absolute and without symbolic links.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What belongs to this host alone, whoever shares the data root: mountpoints and secrets.
+    pub(crate) fn own(&self) -> &Path {
+        &self.state
     }
 
     /// One directory per volume.

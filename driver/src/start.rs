@@ -65,6 +65,14 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An option cannot be used.
+    #[error("cannot use {option}: {reason}")]
+    Option {
+        /// The option, as on the command line.
+        option: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
     /// The async runtime or its signal handlers could not be set up.
     #[error("cannot start: {0}")]
     Runtime(#[from] io::Error),
@@ -81,6 +89,13 @@ impl StartError {
     pub(crate) fn tcp(address: SocketAddr, reason: impl Display) -> Self {
         Self::Listen {
             address: address.to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn option(option: &str, reason: impl Display) -> Self {
+        Self::Option {
+            option: option.to_owned(),
             reason: reason.to_string(),
         }
     }

@@ -4,10 +4,16 @@
 pub(crate) fn unknown<'a>(word: &str, accepted: impl IntoIterator<Item = &'a str>) -> String {
     let mut accepted: Vec<_> = accepted.into_iter().collect();
     accepted.sort_unstable();
-    let word = word.to_lowercase().replace('_', "-");
+    let plain = |word: &str| word.to_lowercase().replace('_', "-");
+    let word = plain(word);
     let nearest = accepted
         .iter()
-        .map(|accepted| (strsim::damerau_levenshtein(&word, accepted), *accepted))
+        .map(|accepted| {
+            (
+                strsim::damerau_levenshtein(&word, &plain(accepted)),
+                *accepted,
+            )
+        })
         .min()
         .filter(|(distance, accepted)| *distance <= accepted.len().div_ceil(3));
     let list = accepted.join(", ");

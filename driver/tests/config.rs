@@ -201,7 +201,7 @@ fn an_empty_variable_counts_as_none() {
         .env("VOLPLUG_FORGET_HOLDS", "")
         .env("VOLPLUG_STATUS_LISTEN", "");
     let _driver = yard.spawn(&mut command);
-    support::wait_until("it listens", || socket.exists());
+    support::wait_until("it listens", || Client::try_connect(&socket).is_ok());
     Client::connect(&socket).create("v1").ok();
 }
 

@@ -4,8 +4,19 @@
 //! reference counts, of HTTP or of what is remembered: [`crate::keeper`] calls it for one volume
 //! at a time, and only when [`crate::volumes::rules`] say that something is to be done.
 
+pub mod cifs;
 mod config;
+mod directories;
+pub mod efs;
+mod known;
 pub mod local;
+pub mod moosefs;
+mod mounted;
+pub mod nfs;
+mod options;
+pub mod quobyte;
+pub mod s3;
+mod shares;
 
 use std::path::PathBuf;
 
@@ -61,6 +72,28 @@ impl DataOnRemove {
     }
 }
 
+/// Whether the storage holds a volume, whoever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Presence {
+    /// What is recorded here is all there is to know.
+    AsRecorded,
+    /// It is there.
+    Present,
+    /// It is not there.
+    Absent,
+}
+
+/// What [`Backend::provision`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provisioned {
+    /// The storage is new: whoever undoes the Create may take it away.
+    Made,
+    /// The storage was there, with data of somebody else perhaps.
+    Found,
+}
+
 /// A kind of storage.
 pub trait Backend: Send + Sync + 'static {
     /// Storage taken out of the way by [`retire`](Self::retire), until it is gone for good.
@@ -69,11 +102,11 @@ pub trait Backend: Send + Sync + 'static {
     /// The word that Get's `Status` carries, such as `local`.
     fn name(&self) -> &'static str;
 
-    /// What becomes of the data on Remove.
-    fn data_on_remove(&self) -> DataOnRemove;
+    /// What becomes of the volume's data on Remove.
+    fn data_on_remove(&self, spec: &Spec) -> DataOnRemove;
 
     /// Where the volume appears while attached. Must not touch the storage: Get answers with it.
-    fn mountpoint(&self, key: &Key) -> PathBuf;
+    fn mountpoint(&self, name: &VolumeName) -> PathBuf;
 
     /// More for Get's `Status`. Must not touch the storage.
     fn status(&self, _spec: &Spec) -> Map<String, Value> {
@@ -93,8 +126,9 @@ pub trait Backend: Send + Sync + 'static {
     /// host. What is attached beyond them is left over from a crash.
     fn resume(&self, _held: &dyn Fn(&VolumeName) -> bool) {}
 
-    /// Whether other hosts make and remove volumes on this storage as well, so that it, and not
-    /// the records of this host, says which there are.
+    /// Whether other hosts make and remove volumes on this storage as well, and it tells the
+    /// options of each, so that it, and not the records of this host, says which there are:
+    /// [`find`](Self::find) is asked, not [`presence`](Self::presence).
     fn is_shared(&self) -> bool {
         false
     }
@@ -119,10 +153,33 @@ pub trait Backend: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// Makes the storage of a new volume, or refuses its options. All or nothing. On shared
-    /// storage, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) says that another host made it
-    /// at the same moment.
-    fn provision(&self, spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Whether the storage holds this volume, for backends whose volumes exist without a record:
+    /// another host may have made or removed it, but with what options is not known. `recorded`
+    /// are the options on record here. Must answer within a second, from what was last known where
+    /// the storage does not answer: Get waits for it.
+    fn presence(
+        &self,
+        _name: &VolumeName,
+        _recorded: Option<&Options>,
+    ) -> impl Future<Output = Presence> + Send {
+        async { Presence::AsRecorded }
+    }
+
+    /// Whether a volume with these options is among those that [`inventory`](Self::inventory) finds.
+    fn lives_on_storage(&self, _name: &VolumeName, _options: &Options) -> bool {
+        false
+    }
+
+    /// The names of all volumes on the storage, as [`presence`](Self::presence) would know them;
+    /// `None` where the records are all there is, or where nothing is known yet.
+    fn inventory(&self) -> impl Future<Output = Option<Vec<VolumeName>>> + Send {
+        async { None }
+    }
+
+    /// Makes the storage of a new volume, or refuses its options. All or nothing. On
+    /// [shared](Self::is_shared) storage, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) says
+    /// that another host made it at the same moment.
+    fn provision(&self, spec: &Spec) -> impl Future<Output = Result<Provisioned, Error>> + Send;
 
     /// Makes the storage appear at the mountpoint. Asked on every Mount, so it must be cheap and
     /// change nothing when the storage is there, and mend what is broken when it is not.
@@ -136,6 +193,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Undoes [`retire`](Self::retire): the volume could not be forgotten.
     fn reinstate(&self, retired: Self::Retired) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// The driver stops: gives back what it holds of the storage for itself. Volumes in use stay
+    /// attached.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 
     /// The volume is forgotten: what was retired may go. Long work belongs in the background.
     fn discard(&self, retired: Self::Retired);

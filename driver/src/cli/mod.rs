@@ -9,11 +9,12 @@ mod status;
 use std::{env, path::PathBuf, process::ExitCode};
 
 use clap::{
-    Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable,
-    error::ErrorKind,
+    Arg, ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    builder::Resettable, error::ErrorKind, parser::ValueSource,
 };
 
 use crate::{
+    backend::moosefs,
     logging::{LogFormat, LogLevel},
     plugin::PluginConfig,
 };
@@ -80,7 +81,13 @@ pub struct ProcessArgs {
 /// Reads the command line of this process and runs it to the end.
 #[must_use]
 pub fn main() -> ExitCode {
-    let matches = without_empty_variables(Args::command()).get_matches();
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let command = without_empty_variables(with_plain_names(Args::command(), is_set));
+    let mut matches = command.clone().get_matches();
+    if takes_plain_log_level(&matches) {
+        let command = command.mut_arg(LOG_LEVEL, |arg| arg.env(moosefs::PLAIN_LOG_LEVEL));
+        matches = without_empty_variables(command).get_matches();
+    }
     match Args::from_arg_matches(&matches) {
         Ok(args) => run(&args),
         Err(error) => error.exit(),
@@ -103,6 +110,29 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_empty_variables)
 }
 
+const LOG_LEVEL: &str = "log_level";
+
+/// Gives the options of MooseFS the names that MooseFS's own plugin has in the environment, where
+/// ours are not set.
+fn with_plain_names(command: clap::Command, is_set: impl Fn(&str) -> bool) -> clap::Command {
+    command.mut_subcommand("moosefs", |mut command| {
+        for (option, name) in moosefs::PLAIN_NAMES {
+            if !is_set(&format!("VOLPLUG_{name}")) {
+                command = command.mut_arg(option, |arg| arg.env(name));
+            }
+        }
+        command
+    })
+}
+
+/// The level is an option of the process whatever the storage, so it is known only after reading
+/// the command line whether MooseFS's name for it counts.
+fn takes_plain_log_level(matches: &ArgMatches) -> bool {
+    matches
+        .subcommand_matches("moosefs")
+        .is_some_and(|moosefs| moosefs.value_source(LOG_LEVEL) == Some(ValueSource::DefaultValue))
+}
+
 /// Does what the command line says. Logs and errors go to stderr.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
@@ -122,6 +152,45 @@ pub fn run(args: &Args) -> ExitCode {
         Err(error) => {
             eprintln!("volplug-driver: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        for is_set in [true, false] {
+            with_plain_names(Args::command(), |_| is_set).debug_assert();
+        }
+    }
+
+    #[test]
+    fn moosefs_has_the_names_of_its_own_plugin_where_ours_are_not_set() {
+        let name_of = |option: &str, ours_is_set: bool| {
+            let command = with_plain_names(Args::command(), |_| ours_is_set);
+            let moosefs = command.find_subcommand("moosefs").unwrap();
+            let arg = moosefs.get_arguments().find(|arg| arg.get_id() == option);
+            let name = arg.unwrap().get_env().unwrap();
+            name.to_str().unwrap().to_owned()
+        };
+        assert_eq!(name_of("host", false), "HOST");
+        assert_eq!(name_of("remote_path", true), "VOLPLUG_REMOTE_PATH");
+    }
+
+    #[test]
+    fn only_moosefs_has_another_name_for_the_log_level() {
+        for (line, taken) in [
+            ("volplug-driver moosefs", true),
+            ("volplug-driver moosefs --log-level debug", false),
+            ("volplug-driver --log-level debug moosefs", false),
+            ("volplug-driver nfs", false),
+        ] {
+            let command = Args::command().mut_arg(LOG_LEVEL, |arg| arg.env(Resettable::Reset));
+            let matches = command.get_matches_from(line.split(' '));
+            assert_eq!(takes_plain_log_level(&matches), taken, "{line}");
         }
     }
 }

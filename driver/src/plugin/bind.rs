@@ -5,7 +5,7 @@ use std::{fs, path::Path, pin::Pin, sync::Arc};
 use super::PluginOptions;
 use crate::{
     StartError,
-    backend::{Backend as _, BackendConfig, Found, Site},
+    backend::{Backend, BackendConfig, Found, Site},
     keeper::Keeper,
     monitor::{Measured, Monitored, PluginMonitor},
     root::DataRoot,
@@ -38,11 +38,14 @@ impl BoundPlugin {
         let keeper = open(options, backend)?;
         let access = options.listen.tcp_access()?;
         let listeners = listen(options, &access, passed, only)?;
-        let driver = Arc::new(Measured::new(keeper));
+        let driver = Arc::new(Measured::new(keeper.clone()));
         let monitor = PluginMonitor::new(options, &listeners, Arc::clone(&driver));
         let server = Server::shared(driver).limits(options.limits());
         Ok(Self {
-            run: Box::new(move |shutdown| Box::pin(server.run(listeners, shutdown))),
+            run: Box::new(move |shutdown| {
+                let serving = server.run(listeners, shutdown);
+                Box::pin(live(keeper, serving))
+            }),
             monitor: Arc::new(monitor),
             tls: match access {
                 TcpAccess::Tls(tls) => Some(tls),
@@ -65,6 +68,22 @@ impl BoundPlugin {
     pub(crate) async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
         (self.run)(shutdown).await
     }
+}
+
+/// Serves, and does what has to be done besides: restores what is in use, and gives back at the end
+/// what the driver has for itself.
+async fn live<B: Backend>(
+    keeper: Keeper<B>,
+    serving: impl Future<Output = Result<(), StartError>> + Send,
+) -> Result<(), StartError> {
+    let restoring = tokio::spawn({
+        let keeper = keeper.clone();
+        async move { keeper.restore().await }
+    });
+    let served = serving.await;
+    restoring.abort();
+    keeper.close().await;
+    served
 }
 
 fn listen(
@@ -154,7 +173,12 @@ fn open<C: BackendConfig>(
     })?;
     begin(&store, &state, options, found)?;
     backend.resume(&|name| matches!(store.read(name), Ok(Some(record)) if record.is_mounted()));
-    Ok(Keeper::new(backend, store, Scope::from(options.scope)))
+    Ok(Keeper::new(
+        backend,
+        root,
+        store,
+        Scope::from(options.scope),
+    ))
 }
 
 fn begin(

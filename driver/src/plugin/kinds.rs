@@ -6,7 +6,10 @@
 
 use crate::{
     StartError,
-    backend::{BackendConfig, local::LocalOptions},
+    backend::{
+        BackendConfig, cifs::CifsArgs, efs::EfsArgs, local::LocalOptions, moosefs::MooseFsArgs,
+        nfs::NfsArgs, quobyte::QuobyteArgs, s3::S3Args,
+    },
     server::PassedSockets,
 };
 
@@ -18,6 +21,18 @@ use super::{BoundPlugin, PluginOptions};
 pub enum PluginConfig {
     /// Keep volumes as directories of this host
     Local(PluginArgs<LocalOptions>),
+    /// Keep volumes in S3 buckets, mounted with s3fs
+    S3(PluginArgs<S3Args>),
+    /// Keep volumes on NFS servers
+    Nfs(PluginArgs<NfsArgs>),
+    /// Keep volumes on Amazon EFS
+    Efs(PluginArgs<EfsArgs>),
+    /// Keep volumes on Windows or Samba servers
+    Cifs(PluginArgs<CifsArgs>),
+    /// Keep volumes on MooseFS
+    Moosefs(PluginArgs<MooseFsArgs>),
+    /// Keep volumes on Quobyte
+    Quobyte(PluginArgs<QuobyteArgs>),
 }
 
 /// The options of one kind of plugin.
@@ -37,6 +52,10 @@ impl<B: BackendConfig> PluginArgs<B> {
     pub fn new(plugin: PluginOptions, backend: B) -> Self {
         Self { plugin, backend }
     }
+
+    fn bind(&self, passed: &mut PassedSockets, only: bool) -> Result<BoundPlugin, StartError> {
+        BoundPlugin::bind(&self.plugin, &self.backend, passed, only)
+    }
 }
 
 impl PluginConfig {
@@ -45,6 +64,12 @@ impl PluginConfig {
     pub fn options(&self) -> &PluginOptions {
         match self {
             Self::Local(args) => &args.plugin,
+            Self::S3(args) => &args.plugin,
+            Self::Nfs(args) => &args.plugin,
+            Self::Efs(args) => &args.plugin,
+            Self::Cifs(args) => &args.plugin,
+            Self::Moosefs(args) => &args.plugin,
+            Self::Quobyte(args) => &args.plugin,
         }
     }
 
@@ -56,7 +81,13 @@ impl PluginConfig {
         only: bool,
     ) -> Result<BoundPlugin, StartError> {
         match self {
-            Self::Local(args) => BoundPlugin::bind(&args.plugin, &args.backend, passed, only),
+            Self::Local(args) => args.bind(passed, only),
+            Self::S3(args) => args.bind(passed, only),
+            Self::Nfs(args) => args.bind(passed, only),
+            Self::Efs(args) => args.bind(passed, only),
+            Self::Cifs(args) => args.bind(passed, only),
+            Self::Moosefs(args) => args.bind(passed, only),
+            Self::Quobyte(args) => args.bind(passed, only),
         }
     }
 }

@@ -12,9 +12,16 @@ pub struct Record {
     /// The options of the Create that made it.
     #[serde(default, skip_serializing_if = "Options::is_empty")]
     pub(crate) options: Options,
-    /// When that Create was answered, in whole seconds.
-    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-    pub(crate) created_at: Timestamp,
+    /// When that Create was answered, in whole seconds, if it was answered here.
+    #[serde(
+        default,
+        with = "jiff::fmt::serde::timestamp::second::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) created_at: Option<Timestamp>,
+    /// Whether it was found on the storage, so that nobody here knows the options of its Create.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) found: bool,
     /// Who holds it mounted.
     #[serde(default, skip_serializing_if = "Holds::is_empty")]
     pub(crate) holds: Holds,
@@ -26,7 +33,19 @@ impl Record {
     pub fn new(options: Options, created_at: Timestamp) -> Self {
         Self {
             options,
-            created_at,
+            created_at: Some(created_at),
+            found: false,
+            holds: Holds::default(),
+        }
+    }
+
+    /// A volume that was found on the storage.
+    #[must_use]
+    pub fn found() -> Self {
+        Self {
+            options: Options::new(),
+            created_at: None,
+            found: true,
             holds: Holds::default(),
         }
     }
@@ -37,9 +56,9 @@ impl Record {
         &self.options
     }
 
-    /// When the volume was created.
+    /// When the volume was created, if that happened here.
     #[must_use]
-    pub fn created_at(&self) -> Timestamp {
+    pub fn created_at(&self) -> Option<Timestamp> {
         self.created_at
     }
 

@@ -22,6 +22,8 @@ pub enum Change {
     Nothing,
     /// Make the storage, then remember the new volume.
     Provision(Record),
+    /// Let the storage check the options of a volume that it holds already, then remember it.
+    Adopt(Record),
     /// See to it that the storage is attached, then remember one holder more.
     Attach(Record),
     /// Remember one holder less; others remain.
@@ -33,7 +35,8 @@ pub enum Change {
 }
 
 /// Create: the same again is fine, also while the volume is mounted; something else is refused
-/// and leaves the volume as it is, for swapping the storage under a name would lose data.
+/// and leaves the volume as it is, for swapping the storage under a name would lose data. The
+/// options of a volume that another host made are not known: those of the first Create here count.
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] naming the first option that differs.
@@ -44,6 +47,11 @@ pub fn create(
 ) -> Result<Change, Error> {
     match current {
         None => Ok(Change::Provision(Record::new(request.options.clone(), now))),
+        Some(found) if found.found && !request.options.is_empty() => {
+            let mut next = Record::new(request.options.clone(), now);
+            next.holds = found.holds.clone();
+            Ok(Change::Adopt(next))
+        }
         Some(record) => match difference(&record.options, &request.options) {
             None => Ok(Change::Nothing),
             Some(difference) => Err(Error::new(

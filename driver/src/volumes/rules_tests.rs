@@ -41,6 +41,22 @@ fn create_again_with_the_same_options_changes_nothing_even_while_mounted() {
 }
 
 #[test]
+fn the_first_create_tells_the_options_of_a_volume_that_was_found() {
+    let mut found = Record::found();
+    found.holds.add(&MountId::new("a"));
+    assert_eq!(ask_create(&found, &[]).unwrap(), Change::Nothing);
+    let Ok(Change::Adopt(adopted)) = ask_create(&found, &[("o", "1")]) else {
+        panic!("not adopted")
+    };
+    assert!(adopted.is_mounted() && !adopted.found);
+    assert_eq!(
+        ask_create(&adopted, &[("o", "1")]).unwrap(),
+        Change::Nothing
+    );
+    assert!(ask_create(&adopted, &[("o", "2")]).is_err());
+}
+
+#[test]
 fn create_with_other_options_names_the_difference() {
     let current = record(&[("mode", "0700"), ("uid", "1")]);
     for (asked, expected) in [
@@ -169,6 +185,8 @@ proptest! {
                 Change::Provision(next) => {
                     prop_assert!(state.insert(volume, next).is_none());
                 }
+                // Nobody else makes volumes here.
+                Change::Adopt(next) => prop_assert!(false, "adopted {:?}", next),
                 Change::Attach(next) => {
                     attached.insert(volume, true);
                     state.insert(volume, next);

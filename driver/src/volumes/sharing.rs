@@ -7,7 +7,18 @@
 use jiff::Timestamp;
 
 use super::Record;
-use crate::types::Options;
+use crate::{backend::Presence, types::Options};
+
+/// A volume as this host sees it, where the storage only says whether it is there.
+#[must_use]
+pub fn seen(record: Option<Record>, presence: Presence) -> Option<Record> {
+    match presence {
+        Presence::AsRecorded => record,
+        Presence::Present => Some(record.unwrap_or_else(Record::found)),
+        // Removed elsewhere. Whoever holds it here must still be able to let go.
+        Presence::Absent => record.filter(Record::is_mounted),
+    }
+}
 
 /// A volume as this host sees it: from its own record, and from what is on the storage now.
 #[must_use]
@@ -17,7 +28,8 @@ pub fn merged(record: Option<Record>, found: Option<(Options, Timestamp)>) -> Op
         // Removed and made anew elsewhere. Who holds it here has to let go of it all the same.
         (Some(record), Some((options, created_at))) => Some(Record {
             options,
-            created_at,
+            created_at: Some(created_at),
+            found: false,
             holds: record.holds,
         }),
         (None, Some((options, created_at))) => Some(Record::new(options, created_at)),
@@ -55,6 +67,16 @@ mod tests {
         );
         assert_eq!(merged(Some(held().without_holds()), None), None);
         assert_eq!(merged(None, None), None);
+    }
+
+    #[test]
+    fn storage_that_knows_no_options_says_what_is_there() {
+        let unheld = || Some(held().without_holds());
+        assert_eq!(seen(unheld(), Presence::AsRecorded), unheld());
+        assert_eq!(seen(unheld(), Presence::Absent), None);
+        assert_eq!(seen(Some(held()), Presence::Absent), Some(held()));
+        assert_eq!(seen(unheld(), Presence::Present), unheld());
+        assert_eq!(seen(None, Presence::Present), Some(Record::found()));
     }
 
     #[test]

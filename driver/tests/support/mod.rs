@@ -2,8 +2,11 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod helpers;
 pub mod process;
+pub mod service;
 pub mod several;
+pub mod storage;
 
 use std::{
     io::{self, Read, Write},

@@ -19,13 +19,32 @@ use super::{Client, wait_until};
 #[derive(Debug)]
 pub struct Place {
     directory: TempDir,
+    /// The subcommand and what belongs to it.
+    storage: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Place {
     pub fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
+            storage: vec!["local".to_owned()],
+            environment: Vec::new(),
         }
+    }
+
+    /// The same place for another kind of storage: the subcommand and its options.
+    #[must_use]
+    pub fn on(mut self, storage: &[&str]) -> Self {
+        self.storage = storage.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// The same with one more variable in the driver's environment.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -80,7 +99,11 @@ impl Place {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_volplug-driver"));
-        command.arg("local").args(arguments).stdin(Stdio::null());
+        command
+            .args(&self.storage)
+            .args(arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
         if !arguments.contains(&"--socket") {
             command.arg("--socket").arg(self.socket());
         }

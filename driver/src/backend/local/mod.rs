@@ -16,7 +16,7 @@ mod trash;
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Backend, BackendConfig, DataOnRemove, Found, Site, Spec};
+use super::{Backend, BackendConfig, DataOnRemove, Found, Provisioned, Site, Spec};
 use crate::{
     StartError,
     error::{Error, ErrorKind},
@@ -24,6 +24,7 @@ use crate::{
     types::VolumeName,
     volumes::Key,
 };
+pub(super) use provision::unique;
 use trash::Trash;
 pub use trash::Trashed;
 
@@ -72,12 +73,12 @@ impl Backend for Local {
         "local"
     }
 
-    fn data_on_remove(&self) -> DataOnRemove {
+    fn data_on_remove(&self, _spec: &Spec) -> DataOnRemove {
         DataOnRemove::Deleted
     }
 
-    fn mountpoint(&self, key: &Key) -> PathBuf {
-        self.volume_dir(key).join(DATA)
+    fn mountpoint(&self, name: &VolumeName) -> PathBuf {
+        self.volume_dir(&Key::of(name)).join(DATA)
     }
 
     async fn health(&self) -> Result<(), Error> {
@@ -92,10 +93,11 @@ impl Backend for Local {
         .await
     }
 
-    async fn provision(&self, spec: &Spec) -> Result<(), Error> {
+    async fn provision(&self, spec: &Spec) -> Result<Provisioned, Error> {
         let plan = options::parse(&spec.options, self.root.path())?;
         let (root, spec) = (self.root.clone(), spec.clone());
-        blocking(move || provision::provision(&root, &spec, &plan)).await
+        blocking(move || provision::provision(&root, &spec, &plan)).await?;
+        Ok(Provisioned::Made)
     }
 
     fn resume(&self, held: &dyn Fn(&VolumeName) -> bool) {
@@ -138,7 +140,7 @@ impl Backend for Local {
             })
             .await?;
         }
-        let data = self.mountpoint(&spec.key);
+        let data = self.volume_dir(&spec.key).join(DATA);
         // Not followed: a link in place of the directory would hand out what it points to.
         match fs::symlink_metadata(&data) {
             Ok(metadata) if metadata.is_dir() => Ok(()),

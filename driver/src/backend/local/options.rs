@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    backend::options::{id, mode},
     error::{Error, Quoted},
     suggest,
     types::Options,
@@ -32,34 +33,14 @@ pub(super) fn parse(options: &Options, root: &Path) -> Result<Plan, Error> {
     for (key, value) in options {
         let invalid = |problem: String| Error::invalid_option(key, problem);
         match key.as_str() {
-            "mode" => plan.mode = Some(octal(value).map_err(invalid)?),
-            "uid" => plan.uid = Some(number(value).map_err(invalid)?),
-            "gid" => plan.gid = Some(number(value).map_err(invalid)?),
+            "mode" => plan.mode = Some(mode(value).map_err(invalid)?),
+            "uid" => plan.uid = Some(id(value).map_err(invalid)?),
+            "gid" => plan.gid = Some(id(value).map_err(invalid)?),
             "from" => plan.from = Some(source(value, root).map_err(invalid)?),
             unknown => return Err(invalid(suggest::unknown(unknown, ACCEPTED))),
         }
     }
     Ok(plan)
-}
-
-fn octal(value: &str) -> Result<u32, String> {
-    let wellformed =
-        (3..=5).contains(&value.len()) && value.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    match u32::from_str_radix(value, 8) {
-        Ok(mode) if wellformed && mode <= 0o7777 => Ok(mode),
-        _ => Err(format!(
-            "{} is no file mode; expected octal digits such as 0750",
-            Quoted(value)
-        )),
-    }
-}
-
-fn number(value: &str) -> Result<u32, String> {
-    // The highest number means "leave it" to chown(2).
-    match value.parse::<u32>() {
-        Ok(id) if id != u32::MAX && !value.starts_with('+') => Ok(id),
-        _ => Err(format!("{} is no numeric ID", Quoted(value))),
-    }
 }
 
 fn source(value: &str, root: &Path) -> Result<PathBuf, String> {

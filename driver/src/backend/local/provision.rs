@@ -115,7 +115,7 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// A name that no other call uses, in this run or an earlier one.
-pub(super) fn unique() -> String {
+pub(in crate::backend) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let nanos = jiff::Timestamp::now().as_nanosecond();
     format!("{nanos:x}-{:x}", COUNTER.fetch_add(1, Ordering::Relaxed))

@@ -14,7 +14,7 @@ use std::{
 use super::provision::unique;
 use crate::{
     error::{Error, ErrorKind},
-    mountinfo,
+    mount::table,
     volumes::Key,
 };
 
@@ -52,7 +52,7 @@ impl Trash {
     pub(super) fn take(&self, home: PathBuf, key: &Key) -> Result<Trashed, Error> {
         let failed = |cause: io::Error| Error::internal("take its directory away", cause);
         // Deleting would go on into whatever is mounted inside.
-        if let Some(inside) = mountinfo::mounted_below(&home).map_err(failed)? {
+        if let Some(inside) = table::mounted_below(&home).map_err(failed)? {
             return Err(Error::new(
                 ErrorKind::InUse,
                 format!(
