@@ -13,6 +13,7 @@ use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::files::tree;
 use crate::networks::Network;
+use crate::profile::Profile;
 use crate::runtime::{About, ExecSpec, Process};
 use crate::volumes::{PruneFilters, PruneReport, Volume, VolumeCreate, VolumeFilters, VolumeList};
 
@@ -332,7 +333,7 @@ impl Daemon {
         let (core, name) = self.with(name);
         self.run(async move {
             let container = core.containers.get(&name)?;
-            let process = running_process(&container).await?;
+            let process = running_process(&container, core.profile()).await?;
             let run = process.exec(spec).await;
             run.map_err(|error| Error::invalid(error.exec_text(core.profile())))
         })
@@ -347,7 +348,7 @@ impl Daemon {
         let container = self.core.containers.get(name)?;
         let inner = container.inner.lock().await;
         let process = inner.process.clone();
-        process.ok_or_else(|| not_running(&container))
+        process.ok_or_else(|| self.core.profile().not_running(&container.id))
     }
 
     /// What runs processes, as `docker info` shows it.
@@ -403,7 +404,7 @@ impl Daemon {
     }
 }
 
-async fn running_process(container: &Container) -> Result<Arc<dyn Process>> {
+async fn running_process(container: &Container, profile: &Profile) -> Result<Arc<dyn Process>> {
     let inner = container.inner.lock().await;
     let id = &container.id;
     if container.state().paused {
@@ -412,9 +413,5 @@ async fn running_process(container: &Container) -> Result<Arc<dyn Process>> {
         )));
     }
     let process = inner.process.clone();
-    process.ok_or_else(|| not_running(container))
-}
-
-fn not_running(container: &Container) -> Error {
-    Error::conflict(format!("container {} is not running", container.id))
+    process.ok_or_else(|| profile.not_running(id))
 }

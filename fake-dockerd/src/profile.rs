@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// A Docker engine that can be played.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
@@ -171,6 +173,11 @@ impl Profile {
             }
             _ => text.to_owned(),
         }
+    }
+
+    /// What is said where only a running container will do.
+    pub(crate) fn not_running(&self, id: &str) -> Error {
+        Error::conflict(self.worded(&format!("container {id} is not running")))
     }
 
     /// The table of differences.

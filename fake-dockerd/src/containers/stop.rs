@@ -95,8 +95,7 @@ impl Core {
         let mut inner = container.inner.lock().await;
         let state = container.state();
         if !state.running {
-            let text = format!("container {} is not running", container.id);
-            return Err(Error::conflict(self.profile().worded(&text)));
+            return Err(self.profile().not_running(&container.id));
         }
         let ends = match &container.asked.stop_signal {
             Some(own) if signal != SIGKILL => parse_signal(own)? == signal,
@@ -152,8 +151,7 @@ impl Core {
         let inner = container.inner.lock().await;
         let state = container.state();
         if paused && !state.running {
-            let text = format!("container {} is not running", container.id);
-            return Err(Error::conflict(self.profile().worded(&text)));
+            return Err(self.profile().not_running(&container.id));
         }
         if state.paused == paused {
             let how = if paused { "already" } else { "not" };

@@ -115,8 +115,7 @@ pub(in crate::api) async fn create(api: &Api, mut ask: Ask, name: &str) -> Answe
     }
     let info = api.daemon.container_inspect(name).await?;
     if !info.state.running {
-        let text = format!("container {} is not running", info.id);
-        return Err(Error::conflict(api.daemon.core.profile().worded(&text)).into());
+        return Err(api.daemon.core.profile().not_running(&info.id).into());
     }
     if info.state.paused {
         // As the user calls it, and not by its ID: moby's `getActiveContainer`.
