@@ -216,7 +216,10 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
         ],
     );
     add(traits.remove_unknown, &["remove.unknown"]);
-    add(traits.get_unknown, &["get.unknown", "get.read-only"]);
+    add(
+        traits.get_unknown,
+        &["get.unknown", "get.read-only", "sequence.first-use"],
+    );
     add(traits.path, &["path.value", "path.served"]);
     add(
         traits.get,
@@ -228,6 +231,7 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
     );
     add(traits.strange_names, &["sec.any-name", "sec.injective"]);
     add(several, &["mount.own-path", "sec.injective"]);
+    add(traits.shared_id, &["sequence.podman"]);
     add(
         traits.several_ids,
         &["ref.same-volume-twice", "unmount.not-last"],
@@ -264,6 +268,8 @@ struct Traits {
     activate: bool,
     same_id: bool,
     several_ids: bool,
+    /// One ID holds several volumes, at once or one after the other.
+    shared_id: bool,
     stray: bool,
     created_again: bool,
     options: bool,
@@ -288,6 +294,7 @@ impl Traits {
         let mut holds: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
         let mut exists: Vec<u8> = Vec::new();
         let mut touched: Vec<u8> = Vec::new();
+        let mut mounted: Vec<(u8, u8)> = Vec::new();
         for step in &sequence.steps {
             if let Some(volume) = step.volume() {
                 touched.push(volume);
@@ -302,6 +309,10 @@ impl Traits {
                 Step::Mount { volume, id } => {
                     traits.mount = true;
                     traits.mount_unknown |= !exists.contains(&volume);
+                    traits.shared_id |= mounted
+                        .iter()
+                        .any(|(other, its)| *its == id && *other != volume);
+                    mounted.push((volume, id));
                     let held = holds.entry(volume).or_default();
                     traits.same_id |= held.contains(&id);
                     traits.several_ids |= held.iter().any(|other| *other != id);
