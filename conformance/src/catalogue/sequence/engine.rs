@@ -19,10 +19,13 @@ use crate::suite::{CaseResult, Cx, EngineCall, Halt};
 use crate::wire::Address;
 
 /// How long dockerd waits for a killed container, its Unmounts included, before the command fails.
-/// The engine's time passes so fast that this takes as long as the run allows for one call: a
-/// plugin is never blamed for what it does within its time. What hangs is given up after six times
-/// that (dockerd: 60 s), or when the command's own limit is over.
+/// The engine's time passes faster than real time only as long as this leaves [`CALLS`] calls the
+/// time that the run allows: a plugin is never blamed for what it does within its time. What hangs
+/// is given up after six times that (dockerd: 60 s), or when the command's own limit is over.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many calls dockerd makes while it waits for a killed container with two volumes.
+const CALLS: u32 = 4;
 
 /// How many limits a whole command may take: five calls, some of them twice as long.
 const LONGEST_COMMAND: u32 = 8;
@@ -93,7 +96,7 @@ impl Docker {
             })
             .with_plugin(driver.clone(), address)
             .clock(Clock::scaled(
-                SHORTEST_PATIENCE.as_secs_f64() / limit.as_secs_f64(),
+                SHORTEST_PATIENCE.div_duration_f64(limit * CALLS).max(1.0),
             ))
             .seed(seed)
             .live_restore(live_restore)

@@ -81,7 +81,11 @@ async fn during_create(cx: &mut Cx, after: Duration) -> CaseResult {
     }
     let id = cx.id();
     let mount = cx.mount(&name, &id).await?;
-    mount.expect_ok("Mount of a volume works though its creator has left")?;
+    if !mount.is_ok() {
+        let finding = mount.finding("Mount of a volume works though its creator has left");
+        // One that holds an early Get against the volume needs nobody to leave.
+        return Err(finding.because("sequence.first-use").into());
+    }
     if cx.target().files.blindness().is_none() && !mount.mountpoint().is_empty() {
         let path = std::path::PathBuf::from(mount.mountpoint());
         let there = cx.target().files.is_directory(path).await.unwrap_or(true);
