@@ -117,7 +117,7 @@ pub struct Profile {
     /// A network that cannot be removed names who is on it.
     pub names_active_endpoints: bool,
     /// Texts of the engine's own that others begin with a small letter begin with a capital: see
-    /// [`Self::worded`]. Compared with real engines (`tests/engines`).
+    /// `worded`. Compared with real engines (`tests/engines`).
     pub capital_texts: bool,
     /// `docker exec` of a command that does not exist ends with 127 as in a shell; before with 126.
     /// Compared with real engines.

@@ -37,7 +37,7 @@ impl ContainerFiles {
 
     /// Where a path of the container is on the host, whether or not anything is there; nothing is
     /// made for it. By the time that somebody looks a link may have been swapped: what reads or
-    /// writes for a client walks [`Self::tree`] instead. Links are followed inside of the container,
+    /// writes for a client walks `tree` instead. Links are followed inside of the container,
     /// the last part of the path only if `follow` says so.
     ///
     /// # Errors
