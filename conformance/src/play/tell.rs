@@ -185,7 +185,11 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
             "ref.same-volume-twice",
         ],
     );
-    add(traits.stray, &["unmount.stray", "ref.floor"]);
+    // One that swallows an Unmount after a failed Mount does so wherever that Mount was.
+    add(
+        traits.stray,
+        &["unmount.stray", "ref.floor", "mount.sibling-failure"],
+    );
     add(
         traits.created_again,
         &[
