@@ -286,7 +286,8 @@ fn accuse(cx: &Cx, proof: Proof) -> Finding {
     .because_any(suspects.into_iter().map(str::to_owned))
     // A look that changes something may have been left out of the drawing.
     .because("get.read-only")
-    .because("path.value");
+    .because("path.value")
+    .because("sequence.first-use");
     let finding = if gave_way(&calls, &stuck) {
         finding
             .then("a command fails for no other reason than that another one ran at the same time")
