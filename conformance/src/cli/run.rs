@@ -16,7 +16,7 @@ use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
 use crate::target::address::Found;
-use crate::target::{Files, Isolation, Launch, Plugin, Target, address, isolate, mounts};
+use crate::target::{Files, Isolation, Launch, Plugin, Slowness, Target, address, isolate, mounts};
 use crate::wire::{Address, Connection};
 
 /// The name of the socket that a plugin is told to listen on.
@@ -175,6 +175,7 @@ impl Setup {
             naming: Arc::new(naming),
             lints: Default::default(),
             health: Default::default(),
+            slowness: Slowness::new(args.soak),
             hostile,
             play: Play::new(play),
         };

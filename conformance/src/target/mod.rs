@@ -7,6 +7,7 @@ mod health;
 mod isolation;
 mod mounts;
 mod process;
+mod slowness;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
 pub use mounts::{MountEntry, mounts, mounts_of};
 pub use process::{Launch, Plugin, Stopped};
+pub use slowness::Slowness;
 
 use crate::play::Play;
 use crate::suite::{Lints, Naming};
@@ -55,6 +57,8 @@ pub struct Target {
     pub lints: Lints,
     /// Which calls are known to hang.
     pub health: Health,
+    /// Which calls are known to be slow.
+    pub slowness: Slowness,
     /// Whether hostile names and values may be sent.
     pub hostile: bool,
     /// The random play of the run.
