@@ -10,7 +10,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use super::settings::{RunArgs, Switch};
 use crate::exit::Exit;
-use crate::play::regressions::Entry;
 use crate::play::{Play, PlayOptions};
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
@@ -47,11 +46,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     for output in outputs {
         output.write(&report)?;
     }
-    for case in report.findings() {
-        if let Some(proof) = &case.sequence {
-            regressions.add(&Entry::new(&case.id, seed, proof.sequence.clone()))?;
-        }
-    }
+    regressions.write()?;
     Ok(if report.interrupted {
         Exit::Interrupted
     } else if report.summary.failed > 0 {

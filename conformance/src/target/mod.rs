@@ -1,6 +1,7 @@
 //! The plugin under test and what a case may touch: its address, its process, its file system.
 
 pub mod address;
+mod canary;
 mod command;
 mod files;
 mod health;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use canary::Canary;
 pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
