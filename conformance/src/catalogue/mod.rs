@@ -29,6 +29,9 @@ mod transport;
 mod unmount;
 mod volume_steps;
 
+pub(crate) use concurrency::LINEARIZABLE;
+pub(crate) use sequence::{RANDOM_COMMANDS, unclear_command};
+
 use crate::suite::Case;
 
 /// A section of the catalogue.

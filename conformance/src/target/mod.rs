@@ -1,24 +1,28 @@
 //! The plugin under test and what a case may touch: its address, its process, its file system.
 
 pub mod address;
+mod canary;
 mod command;
 mod files;
 mod health;
 mod isolation;
 mod mounts;
 mod process;
+mod slowness;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use canary::Canary;
 pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
 pub use mounts::{MountEntry, mounts, mounts_of};
 pub use process::{Launch, Plugin, Stopped};
+pub use slowness::Slowness;
 
 use crate::play::Play;
 use crate::suite::{Lints, Naming};
@@ -55,6 +59,8 @@ pub struct Target {
     pub lints: Lints,
     /// Which calls are known to hang.
     pub health: Health,
+    /// Which calls are known to be slow.
+    pub slowness: Slowness,
     /// Whether hostile names and values may be sent.
     pub hostile: bool,
     /// The random play of the run.
