@@ -14,7 +14,7 @@ mod support;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    os::unix::net::UnixStream,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
     path::Path,
     process::{Command, ExitCode},
 };
@@ -171,6 +171,7 @@ fn health_is_the_storages_own() -> Tried {
     let service = Service::start(|_| (403, "<Code>AccessDenied</Code>".to_owned()));
     let (url, keys) = (service.url(), stage.server().join("keys"));
     fs::write(&keys, "a:b").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
     let keys = keys.to_str().unwrap();
     let shared = stage.server().join("mnt");
     let shared = shared.to_str().unwrap();

@@ -70,7 +70,6 @@ fn containers(kind: Kind) -> Tried {
     assert_eq!(on_the_server(&mut other_host, "two", "file"), "second\n");
 
     // Two holders: the data stay for the one that is left.
-    let place = engine.docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", "one"]);
     for name in ["c1", "c2"] {
         engine.docker(&[
             "run", "-d", "--name", name, "--mount", &one, "busybox", "sleep", "600",
@@ -78,6 +77,8 @@ fn containers(kind: Kind) -> Tried {
     }
     engine.docker(&["exec", "c1", "sh", "-c", "echo third >/data/file"]);
     assert_eq!(engine.docker(&["exec", "c2", "cat", "/data/file"]), "third");
+    let place = engine.docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", "one"]);
+    assert!(is_mounted(&place), "{place}");
     assert_eq!(driver.client().holders("one"), 2);
     engine.docker(&["stop", "-t", "0", "c1"]);
     assert_eq!(engine.docker(&["exec", "c2", "cat", "/data/file"]), "third");

@@ -99,16 +99,20 @@ fn frozen(mut server: Server) -> Tried {
     }
     let mountpoint = client.mount("gone1", ID).mountpoint();
     let names = client.names();
+    // The kernel's own clients answer from their cache for some time.
+    let by_fuse = matches!(server.kind(), Kind::S3 | Kind::MooseFs);
     assert_eq!(names, ["gone1", "gone2"]);
-    server.pause();
+    let silence = server.freeze();
     // Reasons to stop waiting: dockerd gives up on a look after seconds, on a mount after two
     // minutes.
     for _ in 0..3 {
         let status = within("Get", 3, || client.get("gone1").ok().json());
-        assert_eq!(
-            status["Volume"]["Status"]["storage"]["answers"], false,
-            "{status}"
-        );
+        if by_fuse {
+            assert_eq!(
+                status["Volume"]["Status"]["storage"]["answers"], false,
+                "{status}"
+            );
+        }
     }
     assert_eq!(within("List", 6, || client.names()), names);
     within("Mount", 30, || client.mount("gone2", ID).failed(500));
@@ -121,7 +125,7 @@ fn frozen(mut server: Server) -> Tried {
     let mut client = driver.client();
     assert_eq!(within("List", 6, || client.names()), names);
     client.get("gone2").ok();
-    server.resume();
+    drop(silence);
     wait_until("the storage is used again", || {
         client.mount("gone2", ID).status == 200
     });

@@ -15,7 +15,7 @@ use crate::{
 
 pub(crate) const TESTS: &[Test] = tests![
     data_are_on_the_server_and_seen_by_every_driver,
-    a_full_disk_is_survived,
+    a_quota_that_is_reached_is_survived,
 ];
 
 fn data_are_on_the_server_and_seen_by_every_driver() -> Tried {
@@ -69,20 +69,26 @@ fn data_are_on_the_server_and_seen_by_every_driver() -> Tried {
     Ok(())
 }
 
-fn a_full_disk_is_survived() -> Tried {
+fn a_quota_that_is_reached_is_survived() -> Tried {
     let _stage = Stage::new()?;
-    let server = Server::start_small(Kind::MooseFs)?;
+    let server = Server::start(Kind::MooseFs)?;
     let place = server.place(&[]);
     let driver = place.start();
     let mut client = driver.client();
     client.create("data").ok();
-    // What is deleted would stay in MooseFS's own trash for a day.
     let mountpoint = client.mount("data", ID).mountpoint();
-    let set = Command::new("mfssettrashtime")
-        .args(["-r", "0", &mountpoint])
-        .output()
-        .unwrap();
-    assert!(set.status.success(), "{set:?}");
+    // Without a trash of MooseFS's own, where the data would stay for a day.
+    for command in [
+        &["mfssettrashtime", "-r", "0"][..],
+        &["mfssetquota", "-L", "20Mi"],
+    ] {
+        let set = Command::new(command[0])
+            .args(&command[1..])
+            .arg(&mountpoint)
+            .output();
+        let set = set.unwrap();
+        assert!(set.status.success(), "{command:?}: {set:?}");
+    }
     client.unmount("data", ID).ok();
     fill_up(&mut client, "data");
     Ok(())

@@ -9,7 +9,7 @@ use testcontainers::{
 };
 use tokio::runtime::Runtime;
 
-use super::{Control, Kind, Room, SMALL_BYTES, free_ports, read_settings, shown, wait_for_ports};
+use super::{Control, Kind, free_ports, read_settings, shown, wait_for_ports};
 use crate::support::trials::Skip;
 
 /// A container on the host's network, with the server's data in a directory of the host.
@@ -25,18 +25,10 @@ impl Container {
     pub(super) fn start(
         kind: Kind,
         directory: &Path,
-        room: Room,
     ) -> Result<(Self, BTreeMap<String, String>), Skip> {
         make_images()?;
         let place = directory.to_str().unwrap();
         let ports = free_ports(kind.ports());
-        let data = match room.bytes() {
-            None => Mount::bind_mount(place, place),
-            Some(bytes) => Mount::tmpfs_mount(place).with_size_bytes(bytes.into()),
-        };
-        let small = Mount::tmpfs_mount(format!("{place}/small"))
-            .with_size_bytes(SMALL_BYTES.into())
-            .with_mode(0o777);
         let arguments = [place].into_iter().chain(kind.arguments().iter().copied());
         let mut request =
             GenericImage::new(format!("volplug/{}", kind.name()), "latest".to_owned())
@@ -44,9 +36,14 @@ impl Container {
                 .with_network("host")
                 .with_env_var("PORTS", shown(&ports))
                 .with_env_var("RPCBIND", "yes")
-                .with_mount(data)
-                .with_mount(small)
+                .with_mount(Mount::bind_mount(place, place))
                 .with_cmd(arguments);
+        if let Some((part, bytes)) = kind.little_room() {
+            let little = Mount::tmpfs_mount(format!("{place}/{part}"))
+                .with_size_bytes(bytes.into())
+                .with_mode(0o777);
+            request = request.with_mount(little);
+        }
         if kind == Kind::Nfs {
             // Ganesha opens files by their handles.
             request = request

@@ -57,7 +57,7 @@ pub(crate) fn on_a_kernel(kind: Kind, name: &str, test: fn(Server) -> Tried) -> 
     guest
         .args(["-t", "180", "--"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--color", "never"])
         .env(OUTSIDE, port.to_string());
     for (key, value) in &server.settings {
         guest.env(format!("{SETTING}{key}"), value);
@@ -66,7 +66,6 @@ pub(crate) fn on_a_kernel(kind: Kind, name: &str, test: fn(Server) -> Tried) -> 
     let server = thread::spawn(move || obey(server, &listener));
     let output = guest.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    print!("{text}{}", String::from_utf8_lossy(&output.stderr));
     let _ = TcpStream::connect(("127.0.0.1", port));
     let _ = server.join();
     if let Some((_, reason)) = text.split_once("... ignored (") {
@@ -76,7 +75,10 @@ pub(crate) fn on_a_kernel(kind: Kind, name: &str, test: fn(Server) -> Tried) -> 
     match output.status.code() {
         Some(0) => Ok(()),
         Some(3) => Err(Skip("no guest can be started here".to_owned())),
-        status => panic!("the guest ended with {status:?}"),
+        status => {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            panic!("the guest ended with {status:?}:\n{text}{errors}")
+        }
     }
 }
 
@@ -111,9 +113,9 @@ fn obey(mut server: Server, listener: &TcpListener) {
         let mut word = String::new();
         let _ = BufReader::new(stream.try_clone().unwrap()).read_line(&mut word);
         match word.trim() {
-            "pause" => server.pause(),
-            "resume" => server.resume(),
-            "restart" => server.restart(),
+            "pause" => server.control.pause(),
+            "resume" => server.control.resume(),
+            "restart" => server.control.restart(),
             _ => return,
         }
         let _ = stream.write_all(b"done\n");

@@ -81,6 +81,14 @@ impl Kind {
         }
     }
 
+    /// The directory of its data that is a share with little room, and its size in bytes.
+    fn little_room(self) -> Option<(&'static str, u32)> {
+        match self {
+            Self::S3 | Self::MooseFs => None,
+            Self::Nfs | Self::Cifs => Some(("small", 8 << 20)),
+        }
+    }
+
     /// What belongs after the directory on the script's command line.
     fn arguments(self) -> &'static [&'static str] {
         match self {
@@ -112,15 +120,6 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one; skips, with the reason, where it cannot be had.
     pub(crate) fn start(kind: Kind) -> Result<Self, Skip> {
-        Self::start_in(kind, Room::Plenty)
-    }
-
-    /// Starts one that has little room for data.
-    pub(crate) fn start_small(kind: Kind) -> Result<Self, Skip> {
-        Self::start_in(kind, Room::Little)
-    }
-
-    fn start_in(kind: Kind, room: Room) -> Result<Self, Skip> {
         if let Some(guest) = guest::server(kind) {
             return Ok(guest);
         }
@@ -130,11 +129,11 @@ impl Server {
         let place = directory.path();
         let (control, mut settings, how): (Box<dyn Control + Send>, _, _) =
             if env::var("DOCKER_HOST").is_ok() {
-                let (container, settings) = container::Container::start(kind, place, room)?;
+                let (container, settings) = container::Container::start(kind, place)?;
                 (Box::new(container), settings, "a container")
             } else {
                 need(kind.programs())?;
-                let (process, settings) = process::Process::start(kind, place, room);
+                let (process, settings) = process::Process::start(kind, place);
                 (Box::new(process), settings, "processes")
             };
         println!(
@@ -200,12 +199,10 @@ impl Server {
         &self.settings[key]
     }
 
-    pub(crate) fn pause(&mut self) {
+    /// Freezes it until the result is dropped.
+    pub(crate) fn freeze(&mut self) -> Frozen<'_> {
         self.control.pause();
-    }
-
-    pub(crate) fn resume(&mut self) {
-        self.control.resume();
+        Frozen(self)
     }
 
     pub(crate) fn restart(&mut self) {
@@ -216,29 +213,19 @@ impl Server {
     }
 }
 
-/// Linux 6.1 panics when a mount with files that it closes later is unmounted.
-pub(crate) const CIFS_IN_A_GUEST: &str = "nobrl,mfsymlinks,closetimeo=0";
+/// A server that answers nothing, and does again when this is dropped: whoever waits for it, as
+/// the end of a process may, would wait for ever.
+#[derive(Debug)]
+pub(crate) struct Frozen<'a>(&'a mut Server);
 
-/// How much a server can store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
-    Plenty,
-    Little,
-}
-
-impl Room {
-    /// The size of the file system with all data of a server; `None` for the disk's.
-    fn bytes(self) -> Option<u32> {
-        match self {
-            Self::Plenty => None,
-            // Each chunkserver of MooseFS leaves 64 MiB alone.
-            Self::Little => Some(160 << 20),
-        }
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.control.resume();
     }
 }
 
-/// The size of the file system that NFS and CIFS servers have as `small`.
-const SMALL_BYTES: u32 = 8 << 20;
+/// Linux 6.1 panics when a mount with files that it closes later is unmounted.
+pub(crate) const CIFS_IN_A_GUEST: &str = "nobrl,mfsymlinks,closetimeo=0";
 
 /// `KEY=VALUE` lines among what a script prints.
 fn read_settings(text: &str) -> BTreeMap<String, String> {

@@ -7,6 +7,8 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -15,7 +17,10 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Control, Kind, Room, SMALL_BYTES, free_ports, read_settings, script, shown};
+use super::{Control, Kind, free_ports, read_settings, script, shown};
+
+/// How long a server may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The script and all that it started, in a process group of their own.
 #[derive(Debug)]
@@ -27,16 +32,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(
-        kind: Kind,
-        directory: &Path,
-        room: Room,
-    ) -> (Self, BTreeMap<String, String>) {
-        if let Some(bytes) = room.bytes() {
-            limit(directory, bytes);
+    pub(super) fn start(kind: Kind, directory: &Path) -> (Self, BTreeMap<String, String>) {
+        if let Some((part, bytes)) = kind.little_room() {
+            limit(&directory.join(part), bytes);
         }
-        fs::create_dir(directory.join("small")).unwrap();
-        limit(&directory.join("small"), SMALL_BYTES);
         let ports = shown(&free_ports(kind.ports()));
         let (child, settings) = run(kind, directory, &ports);
         let process = Self {
@@ -56,13 +55,19 @@ impl Process {
     fn end(&mut self) {
         self.signal(Signal::SIGCONT);
         self.signal(Signal::SIGTERM);
-        let _ = self.child.wait();
+        // A master whose disk is full would try to save its metadata for ever.
+        let patience = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < patience {
+            thread::sleep(Duration::from_millis(5));
+        }
         self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
     }
 }
 
 /// Gives the directory a file system with little room, in the test's own mount namespace.
 fn limit(directory: &Path, bytes: u32) {
+    fs::create_dir(directory).unwrap();
     let options = format!("mode=0777,size={bytes}");
     let (none, tmpfs) = (None::<&str>, Some("tmpfs"));
     let (flags, options) = (MsFlags::empty(), Some(options.as_str()));
