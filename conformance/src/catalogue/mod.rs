@@ -28,6 +28,7 @@ mod tour;
 mod transport;
 mod unmount;
 mod volume_steps;
+mod without_storage;
 
 use crate::suite::Case;
 
