@@ -112,6 +112,9 @@ const LONG: &[&str] = &[
     "restart.graceful:cuts-calls",
     "restart.graceful:slow",
     "unmount.last",
+    "err.in-time",
+    "list.prompt",
+    "unmount.prompt",
     "http.stalled-head",
     "http.idle",
 ];
@@ -178,6 +181,32 @@ const SPECIAL: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// How the plugin's pretended storage is cut off and restored: by a file.
+const STORAGE: &[&str] = &[
+    "--storage-cut",
+    "sh -c 'echo cut > {work}/storage'",
+    "--storage-slow",
+    "sh -c 'echo slow 300 > {work}/storage'",
+    "--storage-restore",
+    "rm -f {work}/storage",
+];
+
+/// Faults that only storage shows that is cut off.
+const OF_STORAGE: &[&str] = &[
+    "act.prompt-without-storage",
+    "err.in-time",
+    "get.always-when-known",
+    "get.always-when-known:slowly",
+    "list.fails-loudly",
+    "list.prompt",
+    "unmount.prompt",
+    "restart.partial:dies",
+    "restart.partial:forgets",
+    "create.atomic-without-storage",
+    "mount.fail-clean-without-storage",
+    "remove.failed-keeps-without-storage",
+];
+
 /// Faults that are judged section by section, all at once: nearly every case waits for a second or two,
 /// and one after the other that would be minutes. It is the same cases as in one run.
 const BY_SECTION: &[&str] = &["get.fast", "act.prompt"];
@@ -228,6 +257,19 @@ fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
     let fault = fault
         .map(|name| format!(" --fault {name}"))
         .unwrap_or_default();
+    // Storage that is cut off, and storage that another host uses, too.
+    let alone = fault.is_empty();
+    let with_storage = alone || OF_STORAGE.contains(&fault.trim_start_matches(" --fault "));
+    let with_peer = alone || fault.starts_with(" --fault glob.");
+    let plugin_flags = format!(
+        "{plugin_flags}{}{}",
+        if with_storage {
+            " --storage {work}/storage"
+        } else {
+            ""
+        },
+        if with_peer { " --shared {shared}" } else { "" },
+    );
     // Found through its specification file, it must not lie where sockets are looked for.
     let socket = if flags.contains(&"--plugin") {
         "{work}/plugin.sock"
@@ -240,6 +282,12 @@ fn judge(fault: Option<&str>, more: &[&str]) -> (i32, Option<Value>, String) {
     );
     let mut command = Command::new(env!("CARGO_BIN_EXE_volplug-conformance"));
     command.args(["--exec", &plugin, "--start-timeout", "5"]);
+    if with_storage {
+        command.args(STORAGE);
+    }
+    if with_peer {
+        command.args(["--peer-exec", &plugin]);
+    }
     if !flags.contains(&"--seed") {
         command.args(["--seed", "1"]);
     }

@@ -40,6 +40,7 @@ fn report() -> Report {
         curl: vec!["curl -s --unix-socket /run/docker/plugins/p.sock -d '{\"Name\":\"v1\",\"ID\":\"id1\"}' http://plugin/VolumeDriver.Mount".to_owned()],
     };
     failed.transcript = vec![Exchange {
+        peer: false,
         before: vec!["wrote a file".to_owned()],
         request: RecordedRequest {
             method: "POST".to_owned(),

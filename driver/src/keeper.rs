@@ -130,16 +130,20 @@ impl<B: Backend> Keeper<B> {
         if let Err(error) = walked {
             tracing::error!(%error, "mounted volumes cannot be looked through");
         }
+        self.backend.holds_only(held.clone()).await;
         for name in held {
             let _lock = self.locks.acquire(&name).await;
             let Ok(Some(record)) = self.store.read(&name) else {
                 continue;
             };
+            let spec = Spec::new(&name, &record.options);
+            // What the other hosts were told before holds also where it cannot be told again.
+            let restored = async {
+                self.backend.hold(&spec).await?;
+                self.backend.attach(&spec).await
+            };
             if record.is_mounted()
-                && let Err(error) = self
-                    .backend
-                    .attach(&Spec::new(&name, &record.options))
-                    .await
+                && let Err(error) = restored.await
             {
                 // The next Mount tries again.
                 tracing::warn!(volume = %name, %error, "a volume in use could not be restored");
@@ -186,36 +190,30 @@ impl<B: Backend> Keeper<B> {
             }
             Change::Attach(next) => {
                 let spec = spec(&next.options);
-                self.backend
-                    .attach(&spec)
+                let others_hold_it = current.is_some_and(|record| record.is_mounted());
+                self.attach(&spec, others_hold_it)
                     .await
                     .map_err(|error| error.about(name))?;
-                let others_hold_it = current.is_some_and(|record| record.is_mounted());
                 let undo = async {
                     if others_hold_it {
                         Ok(())
                     } else {
-                        self.backend.detach(&spec).await
+                        self.detach(&spec).await
                     }
                 };
                 self.or_undo(self.store.put(name, &next).await, undo).await
             }
             Change::Detach(next) => {
                 let spec = spec(&next.options);
-                self.backend
-                    .detach(&spec)
+                self.detach(&spec)
                     .await
                     .map_err(|error| error.about(name))?;
-                self.or_undo(
-                    self.store.put(name, &next).await,
-                    self.backend.attach(&spec),
-                )
-                .await
+                self.or_undo(self.store.put(name, &next).await, self.attach(&spec, false))
+                    .await
             }
             Change::Retire => {
                 let options = current.map(|record| record.options).unwrap_or_default();
                 let retired = self
-                    .backend
                     .retire(&spec(&options))
                     .await
                     .map_err(|error| error.about(name))?;
@@ -246,6 +244,41 @@ impl<B: Backend> Keeper<B> {
             tracing::error!(%error, "a step that could not be recorded could not be undone either");
         }
         stored
+    }
+
+    /// Attaches a volume. The other hosts are told first, unless somebody here holds it already.
+    async fn attach(&self, spec: &Spec, others_hold_it: bool) -> Result<(), Error> {
+        if others_hold_it {
+            return self.backend.attach(spec).await;
+        }
+        self.backend.hold(spec).await?;
+        let attached = self.backend.attach(spec).await;
+        if attached.is_err() {
+            self.backend.let_go(spec).await;
+        }
+        attached
+    }
+
+    /// Detaches a volume that nobody here holds any more, and tells the other hosts.
+    async fn detach(&self, spec: &Spec) -> Result<(), Error> {
+        self.backend.detach(spec).await?;
+        self.backend.let_go(spec).await;
+        Ok(())
+    }
+
+    /// Takes away the storage of a volume that no other host holds.
+    async fn retire(&self, spec: &Spec) -> Result<B::Retired, Error> {
+        self.backend.held_elsewhere(spec).await?.refuse()?;
+        let retired = self.backend.retire(spec).await?;
+        // Once more where nobody can come in between.
+        let refused = match self.backend.held_elsewhere(spec).await {
+            Ok(elsewhere) => elsewhere.refuse(),
+            Err(error) => Err(error),
+        };
+        match refused {
+            Ok(()) => Ok(retired),
+            Err(error) => self.backend.reinstate(retired).await.and(Err(error)),
+        }
     }
 
     async fn unprovision(&self, spec: &Spec) -> Result<(), Error> {

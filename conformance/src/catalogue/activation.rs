@@ -5,12 +5,13 @@
 
 use std::path::Path;
 
+use super::without_storage;
 use crate::protocol::Endpoint;
-use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, Token, ensure};
+use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, Token, ensure};
 use crate::wire::Request;
 
 /// How long an Activate may take. dockerd itself would wait for ever, Podman waits 5 s in all.
-const PROMPT_MS: u64 = 1000;
+pub(super) const PROMPT_MS: u64 = 1000;
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -112,7 +113,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::StorageFault],
         mode: Mode::Alone,
         follows: &["act.prompt"],
-        run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+        run: |cx| Box::pin(without_storage::prompt_activate(cx)),
     },
     Case {
         id: "act.optional",

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use super::tour;
-use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Lint, Mode, Need, ensure};
+use super::{tour, without_storage};
+use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Lint, Mode, Need, ensure};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -76,8 +76,8 @@ pub(super) const CASES: &[Case] = &[
         docker: &["docker run --rm -v {volume}:/data --volume-driver {plugin} busybox true"],
         needs: &[Need::StorageFault],
         mode: Mode::Alone,
-        follows: &[],
-        run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+        follows: &["unmount.prompt"],
+        run: |cx| Box::pin(without_storage::in_time(cx)),
     },
     Case {
         id: "err.survive",

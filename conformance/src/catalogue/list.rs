@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::volume_steps::{CALLS, hold_too, known};
+use super::without_storage;
 use crate::protocol::Endpoint;
-use crate::suite::{Answer, Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, ensure};
+use crate::suite::{Answer, Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, ensure};
 
 pub(super) const CASES: &[Case] = &[COMPLETE, AGREES, BODIES, FAILS_LOUDLY, PROMPT];
 
@@ -168,7 +169,7 @@ const FAILS_LOUDLY: Case = Case {
     needs: &[Need::StorageFault],
     mode: Mode::Alone,
     follows: &[],
-    run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    run: |cx| Box::pin(without_storage::fails_loudly(cx)),
 };
 
 const PROMPT: Case = Case {
@@ -186,5 +187,5 @@ const PROMPT: Case = Case {
     needs: &[Need::StorageFault],
     mode: Mode::Alone,
     follows: &[],
-    run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    run: |cx| Box::pin(without_storage::prompt_list(cx)),
 };

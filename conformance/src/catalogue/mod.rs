@@ -28,6 +28,7 @@ mod tour;
 mod transport;
 mod unmount;
 mod volume_steps;
+mod without_storage;
 
 pub(crate) use concurrency::LINEARIZABLE;
 pub(crate) use sequence::{RANDOM_COMMANDS, unclear_command};

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::volume_steps::{CALLS, known, remove_refused};
+use super::without_storage;
 use crate::protocol::Volume;
 use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, ensure};
 
@@ -12,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     STAYS_REMOVED,
     IN_USE,
     FAILED_KEEPS,
+    without_storage::REMOVE,
     DATA_POLICY,
 ];
 

@@ -1,6 +1,6 @@
 //! `run`: from flags to a report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,11 +15,16 @@ use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
 use crate::target::address::Found;
-use crate::target::{Files, Isolation, Launch, Plugin, Slowness, Target, address, isolate, mounts};
-use crate::wire::{Address, Connection};
+use crate::target::{
+    Bundle, Files, Isolation, Launch, Peer, Plugin, Slowness, Target, address, isolate, mounts,
+};
+use crate::wire::{Address, Connection, TlsFiles};
 
 /// The name of the socket that a plugin is told to listen on.
 const SOCKET: &str = "plugin.sock";
+
+/// The directory that plugins of several hosts share.
+const SHARED: &str = "shared";
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let selection = Selection {
@@ -116,6 +121,8 @@ impl Setup {
         };
         let prepare = RunArgs::hook("--prepare", args.prepare.as_ref())?;
         let cleanup = RunArgs::hook("--cleanup", args.cleanup.as_ref())?;
+        let plugin_work = work.path.join("plugin");
+        let storage = args.storage(&plugin_work)?;
         let naming = Naming::new(play.seed, args.name_chars.as_deref())?;
 
         if command.is_some() && !args.no_isolation {
@@ -140,15 +147,17 @@ impl Setup {
             .socket()
             .map_or_else(|| work.path.join(SOCKET), PathBuf::from);
         let plugin = command.map(|command| {
-            let plugin_work = work.path.join("plugin");
             let launch = Launch {
                 command,
                 socket,
-                work: plugin_work,
+                work: plugin_work.clone(),
+                shared: work.path.join(SHARED),
                 start_limit: args.start_timeout,
             };
             Plugin::new(launch, address.clone())
         });
+        let peer = peer(args, work, &tls)?;
+        let bundle = args.managed.as_deref().map(Bundle::read).transpose()?;
         let driver = match (&args.plugin, &plugin) {
             (Some(name), _) => name.clone(),
             (None, _) if args.reference => "volplug".to_owned(),
@@ -163,6 +172,9 @@ impl Setup {
             secret_opts: args.secret_opt.clone(),
             prepare,
             cleanup,
+            storage,
+            peer,
+            bundle,
             plugin,
             driver,
             found,
@@ -179,8 +191,8 @@ impl Setup {
 
     async fn judge(mut self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
         if let Some(plugin) = &mut self.target.plugin {
-            std::fs::create_dir_all(self.target.work.join("plugin"))
-                .map_err(|error| format!("{}: {error}", self.target.work.display()))?;
+            make(&self.target.work.join("plugin"))?;
+            make(&self.target.work.join(SHARED))?;
             match &args.plugin {
                 None => {
                     plugin.start().await?;
@@ -194,14 +206,48 @@ impl Setup {
                 }
             }
         }
+        if let Some(Peer {
+            plugin: Some(peer), ..
+        }) = &self.target.peer
+        {
+            make(peer.work())?;
+            let started = peer.start().await;
+            started.map_err(|why| format!("--peer-exec: {why}"))?;
+        }
         let target = Arc::new(self.target);
         address::check(&target.address, args.timeout).await?;
         let ended = judge(&target, args, plan, seed, self.isolation).await;
-        if let Some(plugin) = &target.plugin {
+        let peer = target.peer.as_ref().and_then(|peer| peer.plugin.as_ref());
+        for plugin in target.plugin.iter().chain(peer) {
             plugin.end_group().await;
         }
         ended
     }
+}
+
+/// The second host's plugin, which is not started yet.
+fn peer(args: &RunArgs, work: &WorkDirectory, tls: &TlsFiles) -> Result<Option<Peer>, String> {
+    if let Some(text) = &args.peer {
+        let address = address::parse(text, tls).map_err(|why| format!("--peer: {why}"))?;
+        return Ok(Some(Peer {
+            address,
+            plugin: None,
+        }));
+    }
+    let Some(command) = args.peer_command()? else {
+        return Ok(None);
+    };
+    let socket = work.path.join("peer.sock");
+    let address = address::unix(&socket)?;
+    let launch = Launch {
+        command,
+        socket,
+        work: work.path.join("peer"),
+        shared: work.path.join(SHARED),
+        start_limit: args.start_timeout,
+    };
+    let plugin = Some(Plugin::new(launch, address.clone()));
+    Ok(Some(Peer { address, plugin }))
 }
 
 /// Waits until a plugin that was just started can be found by its name.
@@ -230,6 +276,10 @@ async fn appears(plugin: &Plugin, name: &str, args: &RunArgs) -> Result<(Address
     }
 }
 
+fn make(directory: &Path) -> Result<(), String> {
+    std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
+}
+
 async fn judge(
     target: &Arc<Target>,
     args: &RunArgs,
@@ -238,6 +288,8 @@ async fn judge(
     isolation: &'static str,
 ) -> Result<Report, String> {
     let preflight = runner::preflight(target).await?;
+    runner::check_peer(target).await?;
+    runner::check_storage(target).await?;
     let info = TargetInfo {
         address: target.address.to_string(),
         plugin: target.driver.clone(),
@@ -264,13 +316,13 @@ async fn judge(
         &options,
         info,
         &mut progress,
-        interrupt()?,
+        interrupt(Arc::clone(target))?,
     )
     .await
 }
 
 /// Ends with the first SIGINT or SIGTERM; the second one ends the program at once.
-fn interrupt() -> Result<Interrupt, String> {
+fn interrupt(target: Arc<Target>) -> Result<Interrupt, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let mut int = listen(SignalKind::interrupt())?;
     let mut term = listen(SignalKind::terminate())?;
@@ -284,6 +336,9 @@ fn interrupt() -> Result<Interrupt, String> {
             tokio::select! {
                 _ = int.recv() => {}
                 _ = term.recv() => {}
+            }
+            if let Some(storage) = &target.storage {
+                storage.mend_now();
             }
             std::process::exit(130);
         });

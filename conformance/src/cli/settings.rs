@@ -1,7 +1,7 @@
 //! The flags of `run`, and what they mean together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -10,7 +10,7 @@ use super::output::FormatArg;
 use crate::play::regressions::{Entry, Regressions};
 use crate::play::{self, PlayOptions};
 use crate::suite::Level;
-use crate::target::UserCommand;
+use crate::target::{Storage, UserCommand};
 use crate::wire::TlsFiles;
 
 /// The flags of `run`.
@@ -32,6 +32,23 @@ pub struct RunArgs {
     /// split as a shell splits them, and no shell is used.
     #[arg(long, value_name = "CMD ARG …")]
     pub(super) exec: Option<String>,
+    /// Where a second host's plugin listens, on the same storage.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) peer: Option<String>,
+    /// Start a second plugin with this command, as another host would, on the same storage.
+    ///
+    /// {socket} and {work} become its own; {shared}, here and in --exec, a directory of both.
+    #[arg(
+        long,
+        value_name = "CMD ARG …",
+        conflicts_with = "peer",
+        requires = "exec"
+    )]
+    pub(super) peer_exec: Option<String>,
+    /// What the plugin is made from, if it is a managed one: the directory with config.json and rootfs/
+    /// that `docker plugin create` is given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) managed: Option<PathBuf>,
     /// Where Docker looks for sockets; repeatable [default: /run/docker/plugins].
     #[arg(long, value_name = "DIR")]
     pub(super) sockets_dir: Vec<PathBuf>,
@@ -61,6 +78,30 @@ pub struct RunArgs {
     /// Run after the Remove of each volume; {volume} becomes its name.
     #[arg(long, value_name = "CMD …", help_heading = "Its volumes")]
     pub(super) cleanup: Option<String>,
+    /// Cut the plugin off from its storage; {volume} becomes the name of one volume, if only its
+    /// storage is cut, {work} the plugin's directory.
+    ///
+    /// A storage that hangs says more than one that refuses: `kill -STOP` of its server, or a
+    /// firewall that drops.
+    #[arg(
+        long,
+        value_name = "CMD …",
+        requires = "storage_restore",
+        help_heading = "Its storage"
+    )]
+    pub(super) storage_cut: Option<String>,
+    /// Make the storage so slow that a Mount takes a second or so; {volume} and {work} as above.
+    #[arg(
+        long,
+        value_name = "CMD …",
+        requires = "storage_restore",
+        help_heading = "Its storage"
+    )]
+    pub(super) storage_slow: Option<String>,
+    /// Undo --storage-cut and --storage-slow; run whatever happens, and also where there is nothing
+    /// to undo.
+    #[arg(long, value_name = "CMD …", help_heading = "Its storage")]
+    pub(super) storage_restore: Option<String>,
     /// What ordinary volume names are made of [default: a-z 0-9 _ -].
     #[arg(long, value_name = "CHARS", help_heading = "Its volumes")]
     pub(super) name_chars: Option<String>,
@@ -161,6 +202,21 @@ impl RunArgs {
         Ok(Some(command))
     }
 
+    /// The command that starts a second host's plugin, if one does.
+    pub(super) fn peer_command(&self) -> Result<Option<UserCommand>, String> {
+        let Some(line) = &self.peer_exec else {
+            return Ok(None);
+        };
+        let command = UserCommand::parse("--peer-exec", line)?;
+        if !command.mentions("socket") {
+            return Err(format!(
+                "--peer-exec '{line}' does not say where to listen: put {{socket}} where the plugin \
+                 takes its socket's path"
+            ));
+        }
+        Ok(Some(command))
+    }
+
     /// The same run, in which nothing is done but playing what `file` holds.
     pub(super) fn replaying(mut self, file: PathBuf) -> Result<Self, String> {
         if !file.exists() {
@@ -201,6 +257,23 @@ impl RunArgs {
     /// `--prepare` or `--cleanup`.
     pub(super) fn hook(flag: &str, line: Option<&String>) -> Result<Option<UserCommand>, String> {
         line.map(|line| UserCommand::parse(flag, line)).transpose()
+    }
+
+    /// The storage that can be cut or slowed, where `work` is the plugin's own directory.
+    pub(super) fn storage(&self, work: &Path) -> Result<Option<Storage>, String> {
+        let Some(restore) = Self::hook("--storage-restore", self.storage_restore.as_ref())? else {
+            return Ok(None);
+        };
+        let cut = Self::hook("--storage-cut", self.storage_cut.as_ref())?;
+        let slow = Self::hook("--storage-slow", self.storage_slow.as_ref())?;
+        if cut.is_none() && slow.is_none() {
+            return Err(
+                "--storage-restore has nothing to restore: give --storage-cut or --storage-slow, too"
+                    .to_owned(),
+            );
+        }
+        let work = work.display().to_string();
+        Ok(Some(Storage::new(cut, slow, restore, work, self.timeout)))
     }
 }
 

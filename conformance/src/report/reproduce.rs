@@ -103,7 +103,11 @@ fn docker_line(line: &str, target: &Target) -> String {
 /// One exchange as a curl line.
 fn line(exchange: &Exchange, target: &Target) -> String {
     let request = &exchange.request;
-    let (option, base) = target.address.curl();
+    let address = match &target.peer {
+        Some(peer) if exchange.peer => &peer.address,
+        _ => &target.address,
+    };
+    let (option, base) = address.curl();
     let mut words = vec!["curl -s".to_owned()];
     words.extend(option);
     if request.method != "POST" {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::suite::ledger::MadeVolume;
 use crate::suite::{Answer, Cx, Ledger};
 use crate::target::Target;
 
@@ -28,10 +29,10 @@ pub(crate) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str)
     let left_behind = &mut taken.left_behind;
     let volumes = ledger.left();
     for (done, volume) in volumes.iter().enumerate() {
-        if volume.exists || !volume.holds.is_empty() {
+        if volume.is_left() {
             // A memory of its own: what is done here is no part of the case.
             let mut cx = Cx::new(Arc::clone(target), Arc::default(), "cleanup");
-            match remove(&mut cx, &volume.name, &volume.holds).await {
+            match remove(&mut cx, volume).await {
                 Ok(()) => ledger.removed(&volume.name),
                 Err(Stays::Refused(why)) => {
                     let name = volume.name.escape_debug();
@@ -56,12 +57,17 @@ pub(crate) async fn take_back(target: &Arc<Target>, ledger: &Ledger, case: &str)
     taken
 }
 
-async fn remove(cx: &mut Cx, name: &str, holds: &[String]) -> Result<(), Stays> {
+async fn remove(cx: &mut Cx, volume: &MadeVolume) -> Result<(), Stays> {
+    let name = volume.name.as_str();
     let given_up = |_| Stays::Silent {
         why: "the plugin no longer answers".to_owned(),
         hung: false,
     };
-    for id in holds.iter().rev() {
+    let mut peer = cx.on_peer();
+    for id in volume.peer_holds.iter().rev() {
+        answered(peer.unmount(name, id).await.map_err(given_up)?)?;
+    }
+    for id in volume.holds.iter().rev() {
         // A hold that is gone already is fine: only what Remove says counts.
         answered(cx.unmount(name, id).await.map_err(given_up)?)?;
     }

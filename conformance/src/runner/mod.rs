@@ -9,6 +9,7 @@ mod events;
 mod plan;
 mod recovery;
 mod schedule;
+mod storage;
 mod verdicts;
 
 pub(crate) use cleanup::take_back;
@@ -16,5 +17,6 @@ pub use events::{Event, Reporter};
 pub(crate) use plan::nearest;
 pub use plan::{Plan, PlanError, Selection};
 pub(crate) use recovery::recover;
-pub use recovery::{Preflight, preflight};
+pub use recovery::{Preflight, check_peer, preflight};
 pub use schedule::{Interrupt, RunOptions, run};
+pub use storage::check_storage;

@@ -74,6 +74,35 @@ pub async fn preflight(target: &Arc<Target>) -> Result<Preflight, String> {
     ))
 }
 
+/// Makes sure that a volume plugin answers on the second host, if there is one.
+///
+/// # Errors
+/// One sentence that says what is there instead.
+pub async fn check_peer(target: &Arc<Target>) -> Result<(), String> {
+    let Some(peer) = &target.peer else {
+        return Ok(());
+    };
+    let address = &peer.address;
+    let told = |why: String| format!("--peer: {why}");
+    if peer.address.to_string() == target.address.to_string() {
+        return Err(told(format!(
+            "{address} is the plugin under test itself: it has to be another instance of it"
+        )));
+    }
+    crate::target::address::check(address, target.timeout)
+        .await
+        .map_err(told)?;
+    let mut cx = Cx::new(Arc::clone(target), Arc::default(), "preflight").on_peer();
+    let activate = handshake(&mut cx).await.map_err(told)?;
+    if is_volume_driver(&activate) {
+        return Ok(());
+    }
+    Err(told(format!(
+        "what listens on {address} is no volume plugin: {}",
+        activate.describe()
+    )))
+}
+
 /// Activate as dockerd sends it; where that is refused, once more in the ways in which other clients
 /// ask. A plugin that insists on one of them is a volume plugin that dockerd cannot use: that is for
 /// cases to say.

@@ -14,7 +14,7 @@ use super::verdicts::{Raw, settle};
 use super::{Event, Plan, Reporter};
 use crate::report::{Report, TargetInfo};
 use crate::suite::{Case, Cx, Halt, Ledger, Mode, Need};
-use crate::target::{Broken, Target};
+use crate::target::{Broken, Storage, Target};
 
 /// How often a case that takes a while tells how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -292,7 +292,9 @@ impl Run<'_> {
             Need::UnixSocket => target.address.socket().is_some(),
             Need::Named => target.found.is_some(),
             Need::Soak => self.options.soak,
-            Need::Peer | Need::StorageFault | Need::Managed => false,
+            Need::StorageFault => target.storage.as_ref().is_some_and(Storage::can_be_cut),
+            Need::Peer => target.peer.is_some(),
+            Need::Managed => target.bundle.is_some(),
         }
     }
 
@@ -360,6 +362,9 @@ impl Run<'_> {
 /// How long one case may take at the most, in calls that each take their whole limit.
 const LONGEST_CASE: u32 = 30;
 
+/// How much longer one may take that waits as long as dockerd would.
+const LONGEST_FAULT: Duration = Duration::from_mins(6);
+
 /// Starts a case as a task of its own, so that a panic or an interrupt ends only it; the future
 /// waits for it and takes back what it made.
 fn start(
@@ -371,7 +376,12 @@ fn start(
     let mut cx = Cx::new(Arc::clone(&target), Arc::clone(&ledger), case.id);
     let longest = (target.timeout * LONGEST_CASE)
         .max(Duration::from_mins(2))
-        .saturating_add(target.play.options.limit);
+        .saturating_add(target.play.options.limit)
+        .saturating_add(if case.needs.contains(&Need::StorageFault) {
+            LONGEST_FAULT
+        } else {
+            Duration::ZERO
+        });
     let begun = Instant::now();
     let task = tokio::spawn(async move {
         match tokio::time::timeout(longest, (case.run)(&mut cx)).await {
@@ -384,7 +394,7 @@ fn start(
     });
     let handle = task.abort_handle();
     let wait = async move {
-        let ended = match task.await {
+        let mut ended = match task.await {
             Ok(ended) => ended,
             Err(join) if join.is_cancelled() => Err(Halt::skip("the run was interrupted")),
             Err(join) => Err(Halt::Harness(format!(
@@ -392,6 +402,12 @@ fn start(
                 case.id
             ))),
         };
+        // However it ended: what it made can only be taken back on storage that is there.
+        if let Some(storage) = &target.storage
+            && let Err(why) = storage.mend().await
+        {
+            ended = Err(Halt::Harness(why));
+        }
         let took = begun.elapsed();
         let first = ledger.first_trouble();
         let mut hung = first.as_ref().is_some_and(|trouble| trouble.hung);

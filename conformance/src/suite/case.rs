@@ -150,7 +150,7 @@ pub enum Need {
     Soak,
     /// A second host's plugin (`--peer`).
     Peer,
-    /// Storage that can be cut or slowed.
+    /// Storage that can be cut off (`--storage-cut`).
     StorageFault,
     /// A managed plugin with its `config.json`.
     Managed,
@@ -172,10 +172,16 @@ impl Need {
             Self::Named => "is about the plugin directories: name the plugin with --plugin NAME",
             Self::Soak => "takes half a minute: give --soak",
             Self::Peer => {
-                "needs a second host's plugin on the same storage (--peer is not there yet)"
+                "needs a second host's plugin on the same storage: give --peer ADDRESS, or with --exec \
+                 --peer-exec 'CMD … {socket}'"
             }
-            Self::StorageFault => "needs storage that can be cut or slowed, which is not there yet",
-            Self::Managed => "is about managed plugins, which are not judged yet",
+            Self::StorageFault => {
+                "needs storage that can be cut off: give --storage-cut 'CMD …' and \
+                 --storage-restore 'CMD …'"
+            }
+            Self::Managed => {
+                "is about managed plugins: give --managed DIR with its config.json and rootfs"
+            }
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct Exchange {
     /// What the case did just before: "killed the plugin", "wrote a file".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
+    /// Whether it was the second host's plugin that was called.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub peer: bool,
     /// What was sent.
     pub request: RecordedRequest,
     /// What came back; `None` if nothing whole did.
@@ -72,6 +75,7 @@ impl Exchange {
         };
         Self {
             before: Vec::new(),
+            peer: false,
             request: RecordedRequest {
                 method: request.method.clone(),
                 path: mask(request.path.clone()),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Exchange;
+use super::context::Host;
 use crate::protocol::Endpoint;
 
 /// How many exchanges of a case are kept: the first ones, and the last ones.
@@ -37,6 +38,8 @@ pub(crate) struct MadeVolume {
     pub name: String,
     /// Mount IDs that may still be held, one entry a hold.
     pub holds: Vec<String>,
+    /// The same on the second host.
+    pub peer_holds: Vec<String>,
     /// Whether it may still exist.
     pub exists: bool,
     /// Whether the user's `--prepare` ran for it.
@@ -138,15 +141,20 @@ impl Ledger {
         self.with(|inner| inner.volume(name).prepared)
     }
 
-    /// A Mount succeeded, or went unanswered.
+    /// A Mount of the plugin under test succeeded, or went unanswered.
     pub(crate) fn mounted(&self, name: &str, id: &str) {
-        self.with(|inner| inner.volume(name).holds.push(id.to_owned()));
+        self.mounted_on(Host::Own, name, id);
+    }
+
+    /// A Mount succeeded, or went unanswered.
+    pub(crate) fn mounted_on(&self, host: Host, name: &str, id: &str) {
+        self.with(|inner| inner.volume(name).holds_on(host).push(id.to_owned()));
     }
 
     /// An Unmount succeeded.
-    pub(crate) fn unmounted(&self, name: &str, id: &str) {
+    pub(crate) fn unmounted_on(&self, host: Host, name: &str, id: &str) {
         self.with(|inner| {
-            let holds = &mut inner.volume(name).holds;
+            let holds = inner.volume(name).holds_on(host);
             if let Some(at) = holds.iter().position(|held| held == id) {
                 holds.remove(at);
             }
@@ -159,6 +167,7 @@ impl Ledger {
             let volume = inner.volume(name);
             volume.exists = false;
             volume.holds.clear();
+            volume.peer_holds.clear();
         });
     }
 
@@ -194,6 +203,20 @@ impl Ledger {
     }
 }
 
+impl MadeVolume {
+    const fn holds_on(&mut self, host: Host) -> &mut Vec<String> {
+        match host {
+            Host::Own => &mut self.holds,
+            Host::Peer => &mut self.peer_holds,
+        }
+    }
+
+    /// Whether anything may be left of it.
+    pub(crate) const fn is_left(&self) -> bool {
+        self.exists || !self.holds.is_empty() || !self.peer_holds.is_empty()
+    }
+}
+
 impl Inner {
     fn volume(&mut self, name: &str) -> &mut MadeVolume {
         let at = self
@@ -204,6 +227,7 @@ impl Inner {
                 self.volumes.push(MadeVolume {
                     name: name.to_owned(),
                     holds: Vec::new(),
+                    peer_holds: Vec::new(),
                     exists: false,
                     prepared: false,
                 });

@@ -1,4 +1,4 @@
-//! Commands that the user gives: the plugin itself, `--prepare`, `--cleanup`.
+//! Commands that the user gives: the plugin itself, `--prepare`, `--cleanup`, `--storage-…`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -44,9 +44,17 @@ impl UserCommand {
     /// Runs the command for a volume and waits for it.
     ///
     /// # Errors
-    /// A sentence with the command, its exit status and the end of what it printed.
+    /// As [`run`](Self::run).
     pub async fn run_for(&self, volume: &str, limit: Duration) -> Result<(), String> {
-        let words = self.with(&[("volume", volume)]);
+        self.run(&[("volume", volume)], limit).await
+    }
+
+    /// Runs the command with each `{name}` replaced and waits for it.
+    ///
+    /// # Errors
+    /// A sentence with the command, its exit status and the end of what it printed.
+    pub async fn run(&self, values: &[(&str, &str)], limit: Duration) -> Result<(), String> {
+        let words = self.with(values);
         let shown = shell_words::join(&words);
         let Some((program, arguments)) = words.split_first() else {
             return Ok(());

@@ -6,9 +6,12 @@ mod command;
 mod files;
 mod health;
 mod isolation;
+mod managed;
 mod mounts;
+mod peer;
 mod process;
 mod slowness;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,9 +23,12 @@ pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
+pub use managed::Bundle;
 pub use mounts::{MountEntry, mounts, mounts_of};
+pub use peer::Peer;
 pub use process::{Launch, Plugin, Stopped};
 pub use slowness::Slowness;
+pub use storage::Storage;
 
 use crate::play::Play;
 use crate::suite::{Lints, Naming};
@@ -43,6 +49,12 @@ pub struct Target {
     pub prepare: Option<UserCommand>,
     /// Run after the Remove of an ordinary volume.
     pub cleanup: Option<UserCommand>,
+    /// What the plugin is made from, if it is a managed one.
+    pub bundle: Option<Bundle>,
+    /// A second host on the same storage, if there is one.
+    pub peer: Option<Peer>,
+    /// The storage under the plugin, if it can be cut or slowed.
+    pub storage: Option<Storage>,
     /// The plugin's process, if the runner started it.
     pub plugin: Option<Plugin>,
     /// The file system that mountpoints are in, as far as it can be seen.

@@ -27,12 +27,14 @@ const DRAIN: Duration = Duration::from_millis(300);
 /// How a plugin is started.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The command; `{socket}` and `{work}` are replaced.
+    /// The command; `{socket}`, `{work}` and `{shared}` are replaced.
     pub command: UserCommand,
     /// The socket that it is to listen on.
     pub socket: PathBuf,
     /// A directory that is the plugin's own for the run.
     pub work: PathBuf,
+    /// A directory that it shares with the plugin of another host.
+    pub shared: PathBuf,
     /// How long it may take until it accepts connections.
     pub start_limit: Duration,
 }
@@ -91,9 +93,10 @@ impl Plugin {
     pub fn words(&self) -> Vec<String> {
         let socket = self.launch.socket.display().to_string();
         let work = self.launch.work.display().to_string();
+        let shared = self.launch.shared.display().to_string();
         self.launch
             .command
-            .with(&[("socket", &socket), ("work", &work)])
+            .with(&[("socket", &socket), ("work", &work), ("shared", &shared)])
     }
 
     /// The program's name, without its directory.

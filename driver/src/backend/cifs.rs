@@ -163,7 +163,7 @@ impl BackendConfig for CifsArgs {
             site.root,
             self.patience.patience(),
             self.on_remove,
-        );
+        )?;
         Ok((shares, Vec::new()))
     }
 }

@@ -5,6 +5,7 @@
 //! volumes is kept on the storage. A storage that does not answer is not waited for: within a
 //! second the answer comes from what was last known, and Status says so.
 
+mod holders;
 mod naming;
 mod work;
 
@@ -21,15 +22,20 @@ use std::{
 
 use serde_json::{Map, Value};
 
-use super::{DataOnRemove, Presence, Provisioned, known::LastKnown};
+use super::{DataOnRemove, Elsewhere, Presence, Provisioned, known::LastKnown};
 use crate::{
+    StartError,
     error::{Error, ErrorKind},
+    host,
     logging::carried,
     mount::{Patience, bounded::within, point, table},
     types::VolumeName,
 };
 pub(super) use naming::Naming;
 pub(super) use work::{Attributes, Moved, make};
+
+/// The file of what was last known of the storage.
+const KNOWN: &str = "known-volumes.json";
 
 /// Mounts the storage whose directories are volumes.
 pub(super) trait Mounter: Send + Sync + 'static {
@@ -58,6 +64,8 @@ struct Inner<M> {
     naming: Naming,
     patience: Patience,
     known: Arc<LastKnown>,
+    /// The name of this host among those that share the storage.
+    host: String,
     /// Mounting the storage is one at a time.
     mounting: tokio::sync::Mutex<()>,
     /// Whether this process has looked for what others left in the trash.
@@ -65,24 +73,28 @@ struct Inner<M> {
 }
 
 impl<M: Mounter> Directories<M> {
-    /// The storage that `mounter` mounts, at `control`; what is known of it is kept in
-    /// `known_file`.
+    /// The storage that `mounter` mounts, at `control`; what is known of it is kept in the directory
+    /// `own`.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
     pub(super) fn new(
         mounter: M,
         control: PathBuf,
-        known_file: PathBuf,
+        own: &Path,
         naming: Naming,
         patience: Patience,
-    ) -> Self {
-        Self(Arc::new(Inner {
+    ) -> Result<Self, StartError> {
+        Ok(Self(Arc::new(Inner {
             mounter,
             control,
             naming,
             patience,
-            known: LastKnown::read(known_file),
+            known: LastKnown::read(own.join(KNOWN)),
+            host: host::identity(own).map_err(|error| StartError::state(own, error))?,
             mounting: tokio::sync::Mutex::default(),
             swept: AtomicBool::new(false),
-        }))
+        })))
     }
 
     pub(super) fn mounter(&self) -> &M {
@@ -139,6 +151,46 @@ impl<M: Mounter> Directories<M> {
         let made = self.0.run(self.0.patience.mount, work).await?;
         self.0.known.changed(&directory, true);
         Ok(made)
+    }
+
+    /// Notes on the storage that this host holds the volume.
+    pub(super) async fn hold(&self, name: &VolumeName) -> Result<(), Error> {
+        let (directory, host) = (self.directory_of(name), self.0.host.clone());
+        let work = move |root: &Path| holders::hold(root, &directory, &host);
+        self.0.run(self.0.patience.mount, work).await
+    }
+
+    /// Undoes [`hold`](Self::hold). Storage that does not answer is not waited for: it is told when
+    /// it does.
+    pub(super) async fn let_go(&self, name: &VolumeName) {
+        let (inner, directory) = (Arc::clone(&self.0), self.directory_of(name));
+        let told = tokio::spawn(async move {
+            let host = inner.host.clone();
+            let work = move |root: &Path| holders::let_go(root, &directory, &host);
+            if let Err(error) = inner.run(inner.patience.mount, work).await {
+                tracing::warn!(%error, "the other hosts cannot be told that a volume is no longer mounted here");
+            }
+        });
+        let _ = tokio::time::timeout(self.0.patience.call, told).await;
+    }
+
+    /// Undoes [`hold`](Self::hold) for all volumes but these.
+    pub(super) async fn holds_only(&self, held: &[VolumeName]) {
+        let held: BTreeSet<String> = held.iter().map(|name| self.directory_of(name)).collect();
+        let host = self.0.host.clone();
+        let work = move |root: &Path| holders::holds_only(root, &held, &host);
+        if let Err(error) = self.0.run(self.0.patience.mount, work).await {
+            tracing::warn!(%error, "the other hosts cannot be told what is no longer mounted here");
+        }
+    }
+
+    /// Which other hosts hold the volume.
+    pub(super) async fn held_elsewhere(&self, name: &VolumeName) -> Result<Elsewhere, Error> {
+        let (directory, host) = (self.directory_of(name), self.0.host.clone());
+        let notes = holders::place(&directory).display().to_string();
+        let work = move |root: &Path| holders::others(root, &directory, &host);
+        let hosts = self.0.run(self.0.patience.mount, work).await?;
+        Ok(Elsewhere { hosts, notes })
     }
 
     /// Moves the volume's directory out of the way.

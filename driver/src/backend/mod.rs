@@ -8,6 +8,7 @@ pub mod cifs;
 mod config;
 mod directories;
 pub mod efs;
+mod elsewhere;
 mod known;
 pub mod local;
 pub mod moosefs;
@@ -28,6 +29,7 @@ use crate::{
     volumes::Key,
 };
 pub use config::{BackendConfig, Found, Site};
+pub use elsewhere::Elsewhere;
 
 /// The volume that a backend is asked to work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,6 +195,29 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Undoes [`retire`](Self::retire): the volume could not be forgotten.
     fn reinstate(&self, retired: Self::Retired) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Notes on storage that hosts share that this one holds the volume now.
+    fn hold(&self, _spec: &Spec) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Undoes [`hold`](Self::hold), as well and as soon as the storage lets it.
+    fn let_go(&self, _spec: &Spec) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Undoes [`hold`](Self::hold) for all volumes but these: a reboot ends holds without an Unmount.
+    fn holds_only(&self, _held: Vec<VolumeName>) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Who else holds the volume, on storage that hosts share.
+    fn held_elsewhere(
+        &self,
+        _spec: &Spec,
+    ) -> impl Future<Output = Result<Elsewhere, Error>> + Send {
+        async { Ok(Elsewhere::default()) }
+    }
 
     /// The driver stops: gives back what it holds of the storage for itself. Volumes in use stay
     /// attached.

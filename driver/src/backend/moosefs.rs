@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    Backend, BackendConfig, DataOnRemove, Found, Presence, Provisioned, Site, Spec,
+    Backend, BackendConfig, DataOnRemove, Elsewhere, Found, Presence, Provisioned, Site, Spec,
     directories::{Attributes, Directories, Mounter, Moved, Naming},
     local::unique,
     mounted::{Mountpoints, PatienceArgs, visit},
@@ -134,10 +134,10 @@ impl BackendConfig for MooseFsArgs {
             directories: Directories::new(
                 cluster,
                 site.root.own().join("control"),
-                site.root.own().join("known-volumes.json"),
+                &site.root.own(),
                 Naming::Plain,
                 patience,
-            ),
+            )?,
             mountpoints: Mountpoints::new(site.root.own().join("mnt"), patience),
             root_volume: self.root_volume_name.clone(),
             on_remove: self.on_remove.into(),
@@ -395,6 +395,22 @@ impl Backend for MooseFs {
 
     async fn detach(&self, spec: &Spec) -> Result<(), Error> {
         self.mountpoints.detach(&spec.key).await
+    }
+
+    async fn hold(&self, spec: &Spec) -> Result<(), Error> {
+        self.directories.hold(&spec.name).await
+    }
+
+    async fn let_go(&self, spec: &Spec) {
+        self.directories.let_go(&spec.name).await;
+    }
+
+    async fn holds_only(&self, held: Vec<VolumeName>) {
+        self.directories.holds_only(&held).await;
+    }
+
+    async fn held_elsewhere(&self, spec: &Spec) -> Result<Elsewhere, Error> {
+        self.directories.held_elsewhere(&spec.name).await
     }
 
     async fn retire(&self, spec: &Spec) -> Result<Moved, Error> {

@@ -138,7 +138,7 @@ impl BackendConfig for NfsArgs {
             site.root,
             self.patience.patience(),
             self.on_remove,
-        );
+        )?;
         Ok((shares, Vec::new()))
     }
 }

@@ -201,10 +201,10 @@ impl BackendConfig for QuobyteArgs {
             directories: Directories::new(
                 shared,
                 mount_path.clone(),
-                site.root.own().join("known-volumes.json"),
+                &site.root.own(),
                 Naming::Plain,
                 patience,
-            ),
+            )?,
             mount_path,
             api: Api::new(
                 Client::new(API_LIMIT, roots),

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::{
-    Backend, BackendConfig, DataOnRemove, Found, Presence, Provisioned, Site, Spec,
+    Backend, BackendConfig, DataOnRemove, Elsewhere, Found, Presence, Provisioned, Site, Spec,
     local::unique,
     mounted::{Mountpoints, PatienceArgs},
 };
@@ -114,10 +114,13 @@ impl BackendConfig for S3Args {
             metadata: Metadata::new(&self.metadata_url, false),
         });
         let client = Client::new(patience.mount, Roots::System);
-        let catalogue = defaults.bucket().map(|place| {
-            let file = site.root.own().join("known-volumes.json");
-            Catalogue::new(client.clone(), Arc::clone(&keys), place, file)
-        });
+        let catalogue = match defaults.bucket() {
+            None => None,
+            Some(place) => {
+                let (client, keys) = (client.clone(), Arc::clone(&keys));
+                Some(Catalogue::new(client, keys, place, &site.root.own())?)
+            }
+        };
         let storage = S3 {
             defaults,
             keys,
@@ -253,6 +256,37 @@ impl Backend for S3 {
 
     async fn detach(&self, spec: &Spec) -> Result<(), Error> {
         self.mountpoints.detach(&spec.key).await
+    }
+
+    async fn hold(&self, spec: &Spec) -> Result<(), Error> {
+        match self.catalogue_of(&spec.name, &spec.options) {
+            Some(catalogue) => catalogue.hold(&spec.key).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn let_go(&self, spec: &Spec) {
+        if let Some(catalogue) = self.catalogue_of(&spec.name, &spec.options) {
+            let patience = self.mountpoints.patience().call;
+            catalogue.let_go(&spec.key, patience).await;
+        }
+    }
+
+    async fn holds_only(&self, held: Vec<VolumeName>) {
+        let Some(catalogue) = &self.catalogue else {
+            return;
+        };
+        let held: Vec<Key> = held.iter().map(Key::of).collect();
+        if let Err(error) = catalogue.holds_only(&held).await {
+            tracing::warn!(%error, "the other hosts cannot be told what is no longer mounted here");
+        }
+    }
+
+    async fn held_elsewhere(&self, spec: &Spec) -> Result<Elsewhere, Error> {
+        match self.catalogue_of(&spec.name, &spec.options) {
+            Some(catalogue) => catalogue.held_elsewhere(&spec.key).await,
+            None => Ok(Elsewhere::default()),
+        }
     }
 
     async fn retire(&self, spec: &Spec) -> Result<Option<Key>, Error> {

@@ -17,12 +17,13 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use super::{
-    Backend, DataOnRemove, Presence, Provisioned, Spec,
+    Backend, DataOnRemove, Elsewhere, Presence, Provisioned, Spec,
     directories::{Attributes, Directories, Mounter, Moved, Naming},
     local::unique,
     mounted::{Mountpoints, visit},
 };
 use crate::{
+    StartError,
     error::{Error, ErrorKind},
     mount::Patience,
     root::DataRoot,
@@ -134,24 +135,25 @@ impl<P: Protocol> Shares<P> {
         root: &DataRoot,
         patience: Patience,
         on_remove: OnRemove,
-    ) -> Self {
+    ) -> Result<Self, StartError> {
         let server = std::sync::Arc::new(Server { protocol });
-        let directories = server.protocol.default_share().is_some().then(|| {
-            Directories::new(
+        let directories = match server.protocol.default_share() {
+            None => None,
+            Some(_) => Some(Directories::new(
                 Default(std::sync::Arc::clone(&server)),
                 root.own().join("control"),
-                root.own().join("known-volumes.json"),
+                &root.own(),
                 P::NAMING,
                 patience,
-            )
-        });
-        Self {
+            )?),
+        };
+        Ok(Self {
             server,
             mountpoints: Mountpoints::new(root.own().join("mnt"), patience),
             visits: root.own().join("visits"),
             directories,
             on_remove: on_remove.into(),
-        }
+        })
     }
 
     fn wish(&self, name: &VolumeName, options: &Options) -> Result<Wish<P::Share>, Error> {
@@ -337,6 +339,32 @@ impl<P: Protocol> Backend for Shares<P> {
 
     async fn detach(&self, spec: &Spec) -> Result<(), Error> {
         self.mountpoints.detach(&spec.key).await
+    }
+
+    async fn hold(&self, spec: &Spec) -> Result<(), Error> {
+        match self.default_of(&spec.name, &spec.options) {
+            Some(directories) => directories.hold(&spec.name).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn let_go(&self, spec: &Spec) {
+        if let Some(directories) = self.default_of(&spec.name, &spec.options) {
+            directories.let_go(&spec.name).await;
+        }
+    }
+
+    async fn holds_only(&self, held: Vec<VolumeName>) {
+        if let Some(directories) = &self.directories {
+            directories.holds_only(&held).await;
+        }
+    }
+
+    async fn held_elsewhere(&self, spec: &Spec) -> Result<Elsewhere, Error> {
+        match self.default_of(&spec.name, &spec.options) {
+            Some(directories) => directories.held_elsewhere(&spec.name).await,
+            None => Ok(Elsewhere::default()),
+        }
     }
 
     async fn retire(&self, spec: &Spec) -> Result<Option<Moved>, Error> {

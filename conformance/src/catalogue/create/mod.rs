@@ -4,6 +4,7 @@ mod options;
 
 use super::observed::Observed;
 use super::volume_steps::{CALLS, known};
+use super::without_storage;
 use crate::protocol::Endpoint;
 use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, ensure};
 
@@ -14,6 +15,7 @@ pub(super) const CASES: &[Case] = &[
     KEEPS_MOUNTS,
     options::BAD_OPTIONS,
     options::ATOMIC,
+    without_storage::CREATE,
     DURABLE,
     EMPTY_NAME,
 ];

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::volume_steps::{CALLS, hold_too, kernel_mount, known, wait_until};
-use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, ensure};
+use super::without_storage;
+use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, ensure};
 
 pub(super) const CASES: &[Case] = &[
     UNKNOWN,
@@ -207,7 +208,7 @@ const ALWAYS_WHEN_KNOWN: Case = Case {
     needs: &[Need::StorageFault],
     mode: Mode::Alone,
     follows: &[],
-    run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    run: |cx| Box::pin(without_storage::known(cx)),
 };
 
 const MOUNTPOINT: Case = Case {

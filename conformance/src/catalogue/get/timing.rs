@@ -65,15 +65,18 @@ async fn during_mount(cx: &mut Cx) -> CaseResult {
     /// A Mount below this is over before a Get could be seen to wait for it.
     const SLOW: u64 = 150;
     let (first, id) = (cx.volume().await?, cx.id());
+    cx.slow_storage(&first).await?;
     let trial = cx.mount(&first, &id).await?;
     trial.step("Mount of an existing volume succeeds")?;
     cx.release(&first, &id).await?;
     if trial.ms() < SLOW {
         return Err(Halt::skip(
-            "its Mount is over too soon to see whether Get waits for it",
+            "its Mount is over too soon to see whether Get waits for it (with --storage-slow it \
+             could be)",
         ));
     }
     let (name, id) = (cx.volume().await?, cx.id());
+    cx.slow_storage(&name).await?;
     let mut other = cx.fork("get.during-mount-2");
     let (mount, get) = tokio::join!(other.mount(&name, &id), async {
         tokio::time::sleep(Duration::from_millis(SLOW / 3)).await;

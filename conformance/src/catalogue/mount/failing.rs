@@ -118,17 +118,20 @@ async fn late_client(cx: &mut Cx) -> CaseResult {
     /// than the one that was measured: if it is answered before, a more hasty caller is tried.
     const PARTS: [u32; 3] = [2, 4, 8];
     let (trial, id) = (cx.volume().await?, cx.id());
+    cx.slow_storage(&trial).await?;
     let mount = cx.mount(&trial, &id).await?;
     mount.step("Mount of an existing volume succeeds")?;
     cx.release(&trial, &id).await?;
     if mount.ms() < SLOW {
         return Err(Halt::skip(
-            "its Mount is over too soon to give up while it is under way",
+            "its Mount is over too soon to give up while it is under way (with --storage-slow it \
+             would not be)",
         ));
     }
 
     let slow = Duration::from_millis(mount.ms());
     let mut volume = Observed::volume(cx).await?;
+    cx.slow_storage(&volume.name).await?;
     let mut given_up = false;
     for part in PARTS {
         given_up = give_up(cx, &mut volume, slow / part).await?;

@@ -8,6 +8,7 @@ mod failing;
 mod lasting;
 mod place;
 
+use super::without_storage;
 use crate::suite::Case;
 
 pub(super) const CASES: &[Case] = &[
@@ -19,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     call::UNKNOWN,
     call::ID_OPAQUE,
     failing::FAIL_CLEAN,
+    without_storage::MOUNT,
     failing::SIBLING_FAILURE,
     failing::LATE_CLIENT,
     lasting::DATA_PERSISTS,

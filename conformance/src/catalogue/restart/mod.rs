@@ -12,7 +12,8 @@ mod state;
 mod stop;
 
 use super::sequence::play;
-use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need};
+use super::without_storage;
+use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -141,8 +142,15 @@ pub(super) const CASES: &[Case] = &[
         docker: &[],
         needs: &[Need::Exec, Need::StorageFault],
         mode: Mode::Alone,
-        follows: &[],
-        run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+        follows: &[
+            "restart.remembers",
+            "restart.faithful",
+            "get.always-when-known",
+            "list.fails-loudly",
+            "list.prompt",
+            "act.optional",
+        ],
+        run: |cx| Box::pin(without_storage::partial(cx)),
     },
     Case {
         id: "restart.remount",

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::observed::Observed;
 use super::volume_steps::{CALLS, need_kernel_mount, umount_behind, wait_until};
-use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, ensure};
+use super::without_storage;
+use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need, ensure};
 
 pub(super) const CASES: &[Case] = &[
     WORKS,
@@ -153,5 +154,5 @@ const PROMPT: Case = Case {
     needs: &[Need::StorageFault],
     mode: Mode::Alone,
     follows: &[],
-    run: |_| Box::pin(async { Err(Halt::skip(Need::StorageFault.lacking())) }),
+    run: |cx| Box::pin(without_storage::prompt_unmount(cx)),
 };

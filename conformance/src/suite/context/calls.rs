@@ -103,7 +103,7 @@ impl Cx {
             .await?;
         // A Mount that went unanswered may have been carried out.
         if answer.is_ok() || answer.wire_error().is_some() {
-            self.ledger.mounted(name, id);
+            self.ledger.mounted_on(self.host, name, id);
         }
         Ok(answer)
     }
@@ -117,7 +117,7 @@ impl Cx {
             .call(Endpoint::Unmount, hold_body(name, id), Some(name))
             .await?;
         if answer.is_ok() {
-            self.ledger.unmounted(name, id);
+            self.ledger.unmounted_on(self.host, name, id);
         }
         Ok(answer)
     }

@@ -110,7 +110,7 @@ impl Cx {
         match call.endpoint {
             Endpoint::Create => self.ledger.created(&call.name),
             Endpoint::Mount if maybe => self.ledger.mounted(&call.name, &call.id),
-            Endpoint::Unmount if done => self.ledger.unmounted(&call.name, &call.id),
+            Endpoint::Unmount if done => self.ledger.unmounted_on(self.host, &call.name, &call.id),
             Endpoint::Remove if done => self.ledger.removed(&call.name),
             _ => {}
         }

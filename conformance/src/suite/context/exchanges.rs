@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Cx;
+use super::{Cx, Host};
 use crate::protocol::Endpoint;
 use crate::suite::ledger::Trouble;
 use crate::suite::{Answer, CaseResult, Exchange, Finding, Halt};
@@ -52,7 +52,7 @@ impl Cx {
     /// A finding when the plugin cannot be reached.
     pub async fn connect(&self) -> CaseResult<Connection> {
         self.usable(Endpoint::Activate)?;
-        Connection::open(&self.target.address, self.limit)
+        Connection::open(self.address(), self.limit)
             .await
             .map_err(|error| {
                 self.worry(Endpoint::Activate, &error);
@@ -80,6 +80,7 @@ impl Cx {
     ) -> (Answer, Exchange) {
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut exchange = Exchange::record(request, &sent, ms, &self.target.secrets());
+        exchange.peer = self.host == Host::Peer;
         match &sent {
             Ok(_) => self.waited(endpoint, ms),
             Err(error) => self.worry(endpoint, error),
@@ -109,7 +110,7 @@ impl Cx {
             }
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut connection = Connection::open(&self.target.address, left).await?;
+        let mut connection = Connection::open(self.address(), left).await?;
         let sent = connection.send(request, self.limit).await;
         self.put_back(connection, &sent);
         sent

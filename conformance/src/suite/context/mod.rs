@@ -4,8 +4,10 @@ mod calls;
 mod engine;
 mod exchanges;
 mod files;
+mod peer;
 mod process;
 mod steps;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +31,17 @@ pub struct Cx {
     case: String,
     names: NameMaker,
     connection: Option<Connection>,
+    host: Host,
     limit: Duration,
+}
+
+/// Whose plugin is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// The one under test.
+    Own,
+    /// Another instance of it, on the same storage.
+    Peer,
 }
 
 impl Cx {
@@ -44,6 +56,7 @@ impl Cx {
             case: id.to_owned(),
             names,
             connection: None,
+            host: Host::Own,
             limit,
         }
     }
@@ -58,6 +71,7 @@ impl Cx {
             case: self.case.clone(),
             names: self.target.naming.for_case(purpose),
             connection: None,
+            host: self.host,
             limit: self.limit,
         }
     }

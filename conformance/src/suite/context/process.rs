@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Cx;
 use crate::suite::{CaseResult, Finding, Halt, Need};
-use crate::target::{Plugin, Target};
+use crate::target::{Bundle, Plugin, Target};
 
 impl Cx {
     /// The plugin's process, where the runner started it.
@@ -17,6 +17,15 @@ impl Cx {
             .plugin
             .as_ref()
             .ok_or_else(|| Halt::skip(Need::Exec.lacking()))
+    }
+
+    /// What the plugin is made from.
+    ///
+    /// # Errors
+    /// [`Halt::Skip`] without `--managed`.
+    pub fn bundle(&self) -> CaseResult<&Bundle> {
+        let bundle = self.target.bundle.as_ref();
+        bundle.ok_or_else(|| Halt::skip(Need::Managed.lacking()))
     }
 
     /// Kills the plugin as `kill -9` does.

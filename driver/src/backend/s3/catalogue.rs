@@ -5,7 +5,7 @@
 //! empty object of its name under `.volplug/volumes/`; Create puts it there and Remove takes it
 //! away.
 
-use std::{collections::BTreeSet, ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ffi::OsStr, path::Path, sync::Arc, time::Duration};
 
 use rusty_s3::{
     Bucket, Credentials, S3Action as _,
@@ -19,14 +19,18 @@ use super::{
     place::Place,
 };
 use crate::{
-    backend::{Presence, Provisioned, known::LastKnown},
+    StartError,
+    backend::{Elsewhere, Presence, Provisioned, known::LastKnown},
     error::{Error, ErrorKind},
+    host,
     http::{Answer, Client},
     types::VolumeName,
     volumes::Key,
 };
 
 const MARKERS: &str = ".volplug/volumes/";
+/// Below it, an object of each host that holds a volume, in a prefix of the volume's name.
+const HOLDERS: &str = ".volplug/holders/";
 /// Signatures are used at once.
 const VALID: Duration = Duration::from_secs(60);
 
@@ -35,6 +39,8 @@ const VALID: Duration = Duration::from_secs(60);
 pub(super) struct Catalogue {
     server: Arc<Server>,
     known: Arc<LastKnown>,
+    /// The name of this host among those that use the bucket.
+    host: String,
 }
 
 #[derive(Debug)]
@@ -50,22 +56,24 @@ impl Catalogue {
         client: Client,
         keys: Arc<KeySources>,
         place: Place,
-        known_file: PathBuf,
-    ) -> Self {
-        Self {
+        own: &Path,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
             server: Arc::new(Server {
                 client,
                 keys,
                 place,
             }),
-            known: LastKnown::read(known_file),
-        }
+            known: LastKnown::read(own.join("known-volumes.json")),
+            host: host::identity(own).map_err(|error| StartError::state(own, error))?,
+        })
     }
 
     pub(super) async fn presence(&self, name: &VolumeName) -> Presence {
         let (server, key) = (Arc::clone(&self.server), Key::of(name));
         let marker = key.as_str().to_owned();
-        let exists = async move { server.has(key.as_str()).await };
+        let object = format!("{MARKERS}{}", key.as_str());
+        let exists = async move { server.has(&object).await };
         self.known.presence(&marker, exists).await
     }
 
@@ -73,7 +81,7 @@ impl Catalogue {
         let server = Arc::clone(&self.server);
         let markers = self
             .known
-            .inventory(async move { server.list().await })
+            .inventory(async move { server.list(MARKERS).await })
             .await?;
         let names = markers
             .iter()
@@ -83,9 +91,10 @@ impl Catalogue {
 
     /// Notes a volume; another driver may have noted it before.
     pub(super) async fn add(&self, key: &Key) -> Result<Provisioned, Error> {
-        let found = self.server.has(key.as_str()).await?;
+        let marker = format!("{MARKERS}{}", key.as_str());
+        let found = self.server.has(&marker).await?;
         if !found {
-            self.server.put(key.as_str()).await?;
+            self.server.put(&marker).await?;
         }
         self.known.changed(key.as_str(), true);
         Ok(if found {
@@ -96,9 +105,58 @@ impl Catalogue {
     }
 
     pub(super) async fn remove(&self, key: &Key) -> Result<(), Error> {
-        self.server.delete(key.as_str()).await?;
+        self.server
+            .delete(&format!("{MARKERS}{}", key.as_str()))
+            .await?;
         self.known.changed(key.as_str(), false);
         Ok(())
+    }
+
+    /// Notes in the bucket that this host holds the volume.
+    pub(super) async fn hold(&self, key: &Key) -> Result<(), Error> {
+        self.server.put(&self.note(key.as_str())).await
+    }
+
+    /// Undoes [`hold`](Self::hold). A server that does not answer is not waited for.
+    pub(super) async fn let_go(&self, key: &Key, patience: Duration) {
+        let (server, note) = (Arc::clone(&self.server), self.note(key.as_str()));
+        let told = tokio::spawn(async move {
+            if let Err(error) = server.delete(&note).await {
+                tracing::warn!(%error, "the other hosts cannot be told that a volume is no longer mounted here");
+            }
+        });
+        let _ = tokio::time::timeout(patience, told).await;
+    }
+
+    /// Undoes [`hold`](Self::hold) for all volumes but these.
+    pub(super) async fn holds_only(&self, held: &[Key]) -> Result<(), Error> {
+        for note in self.server.list(HOLDERS).await? {
+            let Some((key, host)) = note.rsplit_once('/') else {
+                continue;
+            };
+            if host == self.host && !held.iter().any(|held| held.as_str() == key) {
+                self.server.delete(&self.note(key)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which other hosts hold the volume.
+    pub(super) async fn held_elsewhere(&self, key: &Key) -> Result<Elsewhere, Error> {
+        let notes = format!("{HOLDERS}{}/", key.as_str());
+        let hosts = self.server.list(&notes).await?;
+        Ok(Elsewhere {
+            hosts: hosts
+                .into_iter()
+                .filter(|host| *host != self.host)
+                .collect(),
+            notes,
+        })
+    }
+
+    /// The object that says that this host holds a volume.
+    fn note(&self, key: &str) -> String {
+        format!("{HOLDERS}{key}/{}", self.host)
     }
 
     /// Whether the bucket can be used.
@@ -117,10 +175,9 @@ impl Catalogue {
 }
 
 impl Server {
-    async fn has(&self, key: &str) -> Result<bool, Error> {
+    async fn has(&self, object: &str) -> Result<bool, Error> {
         let (bucket, keys) = self.signer().await?;
-        let marker = format!("{MARKERS}{key}");
-        let url = HeadObject::new(&bucket, Some(&keys), &marker).sign(VALID);
+        let url = HeadObject::new(&bucket, Some(&keys), object).sign(VALID);
         let answer = self.send("HEAD", url.as_str()).await?;
         match answer.status {
             200 => Ok(true),
@@ -129,10 +186,9 @@ impl Server {
         }
     }
 
-    async fn put(&self, key: &str) -> Result<(), Error> {
+    async fn put(&self, object: &str) -> Result<(), Error> {
         let (bucket, keys) = self.signer().await?;
-        let marker = format!("{MARKERS}{key}");
-        let url = PutObject::new(&bucket, Some(&keys), &marker).sign(VALID);
+        let url = PutObject::new(&bucket, Some(&keys), object).sign(VALID);
         let answer = self.send("PUT", url.as_str()).await?;
         if answer.status == 200 {
             Ok(())
@@ -141,10 +197,9 @@ impl Server {
         }
     }
 
-    async fn delete(&self, key: &str) -> Result<(), Error> {
+    async fn delete(&self, object: &str) -> Result<(), Error> {
         let (bucket, keys) = self.signer().await?;
-        let marker = format!("{MARKERS}{key}");
-        let url = DeleteObject::new(&bucket, Some(&keys), &marker).sign(VALID);
+        let url = DeleteObject::new(&bucket, Some(&keys), object).sign(VALID);
         let answer = self.send("DELETE", url.as_str()).await?;
         match answer.status {
             // Gone already is fine.
@@ -153,13 +208,13 @@ impl Server {
         }
     }
 
-    async fn list(&self) -> Result<BTreeSet<String>, Error> {
+    async fn list(&self, start: &str) -> Result<BTreeSet<String>, Error> {
         let (bucket, keys) = self.signer().await?;
         let mut markers = BTreeSet::new();
         let mut next: Option<String> = None;
         loop {
             let mut list = ListObjectsV2::new(&bucket, Some(&keys));
-            list.with_prefix(MARKERS);
+            list.with_prefix(start.to_owned());
             if let Some(token) = next.take() {
                 list.with_continuation_token(token);
             }
@@ -176,7 +231,7 @@ impl Server {
             let keys = page
                 .contents
                 .iter()
-                .filter_map(|object| object.key.strip_prefix(MARKERS));
+                .filter_map(|object| object.key.strip_prefix(start));
             markers.extend(keys.map(str::to_owned));
             next = page.next_continuation_token;
             if next.is_none() {

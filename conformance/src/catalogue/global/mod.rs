@@ -1,9 +1,11 @@
 //! Global scope: one storage, several hosts.
 //!
 //! A plugin that says `"Scope":"global"` promises that a volume is the same on every host. Judging
-//! that takes a second host's plugin on the same storage.
+//! that takes a second host's plugin on the same storage (`--peer`).
 
-use crate::suite::{Case, CaseFuture, Cx, Halt, Harm, Level, Mode, Need};
+mod hosts;
+
+use crate::suite::{Case, Harm, Level, Mode, Need};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -24,7 +26,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Peer],
         mode: Mode::Shared,
         follows: &[],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::visible(cx)),
     },
     Case {
         id: "glob.data",
@@ -40,7 +42,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Peer, Need::Filesystem],
         mode: Mode::Shared,
         follows: &["glob.visible"],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::data(cx)),
     },
     Case {
         id: "glob.remove-in-use",
@@ -57,7 +59,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Peer],
         mode: Mode::Shared,
         follows: &["glob.visible", "remove.in-use"],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::remove_in_use(cx)),
     },
     Case {
         id: "glob.out-of-band-remove",
@@ -75,7 +77,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Peer],
         mode: Mode::Shared,
         follows: &["glob.visible"],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::out_of_band_remove(cx)),
     },
     Case {
         id: "glob.per-host-count",
@@ -89,10 +91,10 @@ pub(super) const CASES: &[Case] = &[
             "docker rm -f c1 # on one",
             "docker exec c1 ls /data # on the other",
         ],
-        needs: &[Need::Peer],
+        needs: &[Need::Peer, Need::Filesystem],
         mode: Mode::Shared,
         follows: &["glob.visible"],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::per_host_count(cx)),
     },
     Case {
         id: "glob.exclusive",
@@ -109,10 +111,6 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Peer],
         mode: Mode::Shared,
         follows: &[],
-        run: without_peer,
+        run: |cx| Box::pin(hosts::exclusive(cx)),
     },
 ];
-
-fn without_peer(_: &mut Cx) -> CaseFuture<'_> {
-    Box::pin(async { Err(Halt::skip(Need::Peer.lacking())) })
-}

@@ -1,6 +1,11 @@
-//! Managed plugins: `config.json`, the rootfs, and what the engine makes of both.
+//! Managed plugins: `config.json`, the rootfs, and what the engine makes of both (`--managed`).
+//!
+//! What happens inside a real engine, an upgrade for one, is not judged here.
 
-use crate::suite::{Case, CaseFuture, Cx, Halt, Harm, Level, Mode, Need};
+mod bundle;
+mod process;
+
+use crate::suite::{Case, Harm, Level, Mode, Need};
 
 const CONFIG: &str = "https://docs.docker.com/engine/extend/config/";
 
@@ -16,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(bundle::interface(cx)),
     },
     Case {
         id: "man.starts",
@@ -30,10 +35,10 @@ pub(super) const CASES: &[Case] = &[
             "https://github.com/moby/moby/issues/37641",
         ],
         docker: &["docker plugin enable {plugin}"],
-        needs: &[Need::Managed],
-        mode: Mode::Shared,
-        follows: &[],
-        run: not_judged,
+        needs: &[Need::Managed, Need::Exec],
+        mode: Mode::Alone,
+        follows: &["disc.rebind", "disc.early"],
+        run: |cx| Box::pin(process::starts(cx)),
     },
     Case {
         id: "man.rootfs",
@@ -50,7 +55,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(bundle::rootfs(cx)),
     },
     Case {
         id: "man.propagated",
@@ -68,7 +73,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(bundle::propagated(cx)),
     },
     Case {
         id: "man.state-outside",
@@ -84,7 +89,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(process::state_outside(cx)),
     },
     Case {
         id: "man.mount-sources",
@@ -100,7 +105,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(bundle::mount_sources(cx)),
     },
     Case {
         id: "man.least-privilege",
@@ -114,7 +119,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Managed],
         mode: Mode::Shared,
         follows: &[],
-        run: not_judged,
+        run: |cx| Box::pin(bundle::least_privilege(cx)),
     },
     Case {
         id: "man.survives-restart",
@@ -132,13 +137,9 @@ pub(super) const CASES: &[Case] = &[
             "docker plugin enable {plugin}",
             "docker volume ls",
         ],
-        needs: &[Need::Managed],
-        mode: Mode::Shared,
-        follows: &[],
-        run: not_judged,
+        needs: &[Need::Managed, Need::Exec],
+        mode: Mode::Alone,
+        follows: &["restart.remembers", "restart.old-ids", "act.optional"],
+        run: |cx| Box::pin(process::survives_restart(cx)),
     },
 ];
-
-fn not_judged(_: &mut Cx) -> CaseFuture<'_> {
-    Box::pin(async { Err(Halt::skip(Need::Managed.lacking())) })
-}
