@@ -55,7 +55,7 @@ impl Randomness {
     /// The items in the order of a walk through a Go map of at most eight, none of which was ever
     /// taken out: as they were put in, from any of the eight slots on (Go's `mapiterinit` up to Go
     /// 1.23). The first one is mostly the first.
-    pub(crate) fn from_any_slot<T>(&self, items: impl IntoIterator<Item = T>) -> Vec<T> {
+    pub(crate) fn rotated<T>(&self, items: impl IntoIterator<Item = T>) -> Vec<T> {
         let mut items: Vec<T> = items.into_iter().collect();
         if items.len() > SLOTS {
             return self.shuffled(items);

@@ -73,7 +73,7 @@ impl Drivers {
                 known.push(adapter(&plugin)?);
             }
         }
-        Ok(self.random.from_any_slot(known.iter().cloned()))
+        Ok(self.random.rotated(known.iter().cloned()))
     }
 
     /// The names of the drivers that are known by now, sorted.
