@@ -281,10 +281,10 @@ impl Hunt<'_> {
             self.home.created(&volume.name);
         }
         // What comes next must not be blamed for what this one has done, or what it took to undo it.
-        if played.broken.is_some() || !to_the_end {
-            if let Some(canary) = self.canary.take() {
-                self.canary = outside::mended(cx, canary).await;
-            }
+        if (played.broken.is_some() || !to_the_end)
+            && let Some(canary) = self.canary.take()
+        {
+            self.canary = outside::mended(cx, canary).await;
         }
         let broken = played.broken.take().map(|violation| Broken {
             violation,
