@@ -30,7 +30,8 @@ pub(crate) fn drives() {
 }
 
 async fn drive(engine: &Engine) {
-    let docker = Docker::connect_with_unix(&engine.address(), PATIENCE, bollard::API_DEFAULT_VERSION);
+    let docker =
+        Docker::connect_with_unix(&engine.address(), PATIENCE, bollard::API_DEFAULT_VERSION);
     let docker = docker.unwrap().negotiate_version().await.unwrap();
     let created = docker
         .create_volume(VolumeCreateRequest {

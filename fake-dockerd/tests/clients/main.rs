@@ -91,7 +91,12 @@ fn compose_up_and_down() {
         let mut compose = Command::new(words[0]);
         compose.args(&words[1..]).args(["-p", "project", "-f"]);
         compose.arg(&file).args(arguments);
-        succeed(&compose.env("DOCKER_HOST", engine.address()).output().unwrap());
+        succeed(
+            &compose
+                .env("DOCKER_HOST", engine.address())
+                .output()
+                .unwrap(),
+        );
     };
     run(&["up", "-d"]);
     let calls = engine.plugin.take();
