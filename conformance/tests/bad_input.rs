@@ -282,9 +282,53 @@ fn a_failing_prepare_command_ends_the_run() {
 }
 
 #[test]
+fn commands_for_the_storage_are_tried_before_the_first_case() {
+    for (cut, restore, expected) in [
+        ("false", "true", "--storage-cut failed"),
+        ("true", "false", "--storage-restore failed"),
+        ("/absent/command", "true", "/absent/command"),
+    ] {
+        let told = refused(&[
+            "--reference",
+            "--only",
+            "create.works",
+            "--storage-cut",
+            cut,
+            "--storage-restore",
+            restore,
+        ]);
+        assert!(told.contains(expected), "{told}");
+    }
+    let told = refused(&["--reference", "--storage-restore", "true"]);
+    assert!(told.contains("nothing to restore"), "{told}");
+}
+
+#[test]
+fn a_peer_that_is_none_is_told() {
+    let told = refused(&["--reference", "--peer", "/absent.sock"]);
+    assert!(
+        told.starts_with("--peer: ") && told.contains("/absent.sock"),
+        "{told}"
+    );
+    let told = refused(&["--exec", "plugin {socket}", "--peer-exec", "plugin"]);
+    assert!(told.contains("{socket}"), "{told}");
+}
+
+#[test]
+fn a_directory_that_is_no_managed_plugin_is_told() {
+    let told = refused(&["--reference", "--managed", "/absent"]);
+    assert!(
+        told.contains("/absent/config.json") && told.contains("docker plugin create"),
+        "{told}"
+    );
+}
+
+#[test]
 fn flags_that_do_not_fit_are_usage_errors() {
     for arguments in [
-        &["--socket", "/x", "--reference"][..],
+        &["--reference", "--storage-cut", "true"][..],
+        &["--socket", "/x", "--peer-exec", "plugin {socket}"],
+        &["--socket", "/x", "--reference"],
         &["--reference", "--timeout", "0"],
         &["--reference", "--format", "yaml"],
         &["--reference", "--opt", "novalue"],

@@ -403,3 +403,65 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
 }
+
+/// Two drivers on one data root, as two hosts with one network file system would run them.
+#[test]
+fn hosts_that_share_a_data_root_are_judged() {
+    let command = format!(
+        "{RUNNER} reference-driver local --scope global --data-root {{shared}} --state-dir \
+         {{work}}/state --socket {{socket}}"
+    );
+    let (status, report) = report(&[
+        "--exec",
+        &command,
+        "--peer-exec",
+        &command,
+        "--only",
+        "glob",
+        "--strict",
+    ]);
+    assert_eq!(status, 0, "{:?}", with_verdict(&report, "failed"));
+    assert_eq!(with_verdict(&report, "skipped"), ["glob.exclusive"]);
+    assert!(
+        report.get("left_behind").is_none(),
+        "{}",
+        report["left_behind"]
+    );
+}
+
+/// A case waits while the storage is cut; the run is interrupted just then.
+#[test]
+fn storage_is_restored_when_the_run_is_interrupted() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let note = |word: &str| format!("sh -c 'echo {word} >> {}'", log.display());
+    // Isolation would hide the log.
+    let runner = Command::new(RUNNER)
+        .args([
+            "--reference",
+            "--no-isolation",
+            "--only",
+            "get.always-when-known",
+        ])
+        .args([
+            "--storage-cut",
+            &format!("sh -c 'echo cut >> {0}; sleep 1'", log.display()),
+        ])
+        .args(["--storage-restore", &note("restored")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = || std::fs::read_to_string(&log).unwrap_or_default();
+    let begun = Instant::now();
+    // Once to see whether it works, and once in the case.
+    while lines().matches("cut").count() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", lines());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(runner.id().cast_signed()), Signal::SIGINT).unwrap();
+    let output = runner.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(lines().ends_with("cut\nrestored\n"), "{}", lines());
+}

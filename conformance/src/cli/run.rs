@@ -40,6 +40,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     raise_file_limit();
 
     let work = WorkDirectory::new()?;
+    let args = &args.with_directories_of(&work.path)?;
     let mut isolation = None;
     let ended = prepare_and_judge(args, &plan, play, &work, &mut isolation);
     if let Some(isolation) = isolation {
@@ -160,7 +161,6 @@ impl Setup {
         let bundle = args.managed.as_deref().map(Bundle::read).transpose()?;
         let driver = match (&args.plugin, &plugin) {
             (Some(name), _) => name.clone(),
-            (None, _) if args.reference => "volplug".to_owned(),
             (None, Some(plugin)) => plugin.program(),
             (None, None) => address::driver_name(&address),
         };

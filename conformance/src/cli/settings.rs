@@ -160,6 +160,9 @@ pub struct RunArgs {
     pub(super) format: Vec<FormatArg>,
 }
 
+/// The name under which Docker would know the embedded driver.
+const REFERENCE: &str = "volplug";
+
 /// On or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Switch {
@@ -182,6 +185,23 @@ impl RunArgs {
             cert: self.cert.clone(),
             key: self.key.clone(),
         }
+    }
+
+    /// The same, where the embedded driver is found by its name in plugin directories below `work`, so
+    /// that these are judged, too.
+    pub(super) fn with_directories_of(&self, work: &Path) -> Result<Self, String> {
+        let mut args = self.clone();
+        if args.reference && args.sockets_dir.is_empty() && args.specs_dir.is_empty() {
+            let (sockets, specs) = (work.join("plugins"), work.join("specs"));
+            for directory in [&sockets, &specs] {
+                std::fs::create_dir_all(directory)
+                    .map_err(|error| format!("{}: {error}", directory.display()))?;
+            }
+            args.plugin = Some(REFERENCE.to_owned());
+            args.sockets_dir = vec![sockets];
+            args.specs_dir = vec![specs];
+        }
+        Ok(args)
     }
 
     /// The command that starts the plugin, if one does.

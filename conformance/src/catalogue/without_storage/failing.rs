@@ -1,6 +1,6 @@
 //! What a call leaves behind that failed for want of its storage.
 
-use super::{HEALING, LONG, SHORT, until_healed};
+use super::{HEALING, LONG, SHORT, data_are_back, until_healed};
 use crate::catalogue::volume_steps::{CALLS, stuck};
 use crate::protocol::Endpoint;
 use crate::suite::{Answer, Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need};
@@ -127,8 +127,7 @@ async fn remove(cx: &mut Cx) -> CaseResult {
     let mount = until_healed(cx, Endpoint::Mount, &name, &id).await?;
     mount.expect_ok(&expected("volume whose Remove failed can be mounted"))?;
     if let Some(token) = token {
-        let path = mount.mountpoint().to_owned();
-        let kept = cx.check_token(path.as_ref(), &token).await;
+        let kept = data_are_back(cx, mount.mountpoint().as_ref(), &token).await;
         kept.map_err(|instead| {
             Finding::new("a volume whose Remove failed still has its data", instead)
         })?;

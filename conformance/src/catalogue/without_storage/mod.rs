@@ -13,10 +13,11 @@ pub(super) use lists::{fails_loudly, known, prompt_list};
 pub(super) use restart::partial;
 pub(super) use waiting::{in_time, prompt_activate, prompt_unmount};
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::protocol::{Endpoint, hold_body};
-use crate::suite::{Answer, CaseResult, Cx};
+use crate::suite::{Answer, CaseResult, Cx, Token};
 use crate::wire::{Connection, Request};
 
 /// How long dockerd waits for an answer to Create and Mount (`daemon/volume/drivers/proxy.go`).
@@ -83,5 +84,18 @@ async fn until_healed(cx: &mut Cx, endpoint: Endpoint, name: &str, id: &str) -> 
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+/// Waits until a token can be read again through a mountpoint, for as long as storage may take to heal;
+/// what is there instead.
+async fn data_are_back(cx: &Cx, path: &Path, token: &Token) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        let read = cx.check_token(path, token).await;
+        if read.is_ok() || begun.elapsed() > HEALING {
+            return read;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }

@@ -1,6 +1,6 @@
 //! A start while the storage is away.
 
-use super::{SHORT, until_healed};
+use super::{SHORT, data_are_back, until_healed};
 use crate::protocol::Endpoint;
 use crate::suite::{CaseResult, Cx, Finding, ensure};
 
@@ -32,8 +32,7 @@ pub(in crate::catalogue) async fn partial(cx: &mut Cx) -> CaseResult {
         let mount = until_healed(cx, Endpoint::Mount, name, &id).await?;
         mount.expect_ok("a volume can be mounted again when its storage is back")?;
         if let Some(token) = token {
-            let path = mount.mountpoint().to_owned();
-            let kept = cx.check_token(path.as_ref(), token).await;
+            let kept = data_are_back(cx, mount.mountpoint().as_ref(), token).await;
             kept.map_err(|instead| {
                 Finding::new("a volume has its data when its storage is back", instead)
             })?;
