@@ -127,7 +127,7 @@ impl BackendConfig for MooseFsArgs {
             directories: Directories::new(
                 cluster,
                 site.root.own().join("control"),
-                &site.root.own(),
+                site.root.own(),
                 Naming::Plain,
                 patience,
             )?,

@@ -143,7 +143,7 @@ impl<P: Protocol> Shares<P> {
             Some(_) => Some(Directories::new(
                 Default(std::sync::Arc::clone(&server)),
                 root.own().join("control"),
-                &root.own(),
+                root.own(),
                 P::NAMING,
                 patience,
             )?),
