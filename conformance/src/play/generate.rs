@@ -2,7 +2,7 @@
 //!
 //! Engines do not call at random. What they do is drawn as moves (a container starts, `docker cp`
 //! runs, the engine crashes), beside moves that no engine makes but a second engine, a retry or a
-//! person may; each becomes one or a few steps ([`expand`](super::expand)).
+//! person may; each becomes one or a few steps, given what the moves before it have done.
 
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree as _};
