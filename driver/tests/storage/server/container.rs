@@ -1,13 +1,21 @@
 //! A server in a container, which testcontainers starts and removes.
 
-use std::{collections::BTreeMap, path::Path, process::Command, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Command,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt as _,
     core::{Mount, WaitFor},
     runners::AsyncRunner as _,
 };
-use tokio::runtime::Runtime;
+use tokio::{
+    runtime::Runtime,
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard},
+};
 
 use super::{Control, Kind, free_ports, read_settings, shown, wait_for_ports};
 use crate::support::trials::Skip;
@@ -19,7 +27,13 @@ pub(super) struct Container {
     /// Until this is dropped.
     container: Option<ContainerAsync<GenericImage>>,
     ports: Vec<u16>,
+    /// Dropped last.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
+
+/// Servers for NFS 3 need the one well-known port of rpcbind, and all containers have the host's
+/// ports: one at a time.
+static RPCBIND: LazyLock<Arc<AsyncMutex<()>>> = LazyLock::new(Arc::default);
 
 impl Container {
     pub(super) fn start(
@@ -27,6 +41,7 @@ impl Container {
         directory: &Path,
     ) -> Result<(Self, BTreeMap<String, String>), Skip> {
         make_images()?;
+        let turn = (kind == Kind::Nfs).then(|| Arc::clone(&RPCBIND).blocking_lock_owned());
         let place = directory.to_str().unwrap();
         let ports = free_ports(kind.ports());
         let arguments = [place].into_iter().chain(kind.arguments().iter().copied());
@@ -60,6 +75,7 @@ impl Container {
             runtime,
             container: Some(container),
             ports,
+            _turn: turn,
         };
         Ok((container, settings))
     }
