@@ -207,9 +207,9 @@ const OF_STORAGE: &[&str] = &[
     "remove.failed-keeps-without-storage",
 ];
 
-/// Faults that are judged section by section, all at once: nearly every case waits for seconds, and one
-/// after the other that would be seven minutes. It is the same cases as in one run.
-const BY_SECTION: &[&str] = &["get.fast"];
+/// Faults that are judged section by section, all at once: nearly every case waits for a second or two,
+/// and one after the other that would be minutes. It is the same cases as in one run.
+const BY_SECTION: &[&str] = &["get.fast", "act.prompt"];
 
 /// Faults that leave no plugin to judge: that the run says so, with status 2, is the finding.
 const NO_PLUGIN: &[&str] = &[

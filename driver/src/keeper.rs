@@ -18,6 +18,7 @@ use crate::{
     driver::VolumeDriver,
     error::{Error, ErrorKind, Quoted},
     locks::Locks,
+    logging::carried,
     root::DataRoot,
     secret,
     store::Store,
@@ -400,7 +401,7 @@ fn listed<B: Backend>(backend: &B, name: &str, record: Option<&Record>) -> Optio
 async fn blocking<T: Send + 'static>(
     walk: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(walk)
+    tokio::task::spawn_blocking(carried(walk))
         .await
         .map_err(|cause| Error::internal("list the volumes", cause))?
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tracing::level_filters::LevelFilter;
+use tracing::{Span, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
@@ -45,6 +45,18 @@ impl From<LogLevel> for LevelFilter {
             LogLevel::Trace => Self::TRACE,
         }
     }
+}
+
+/// What the log lines of one plugin say beside their own words, for there may be several in a
+/// process. It is there at every level. Tasks and threads that a plugin starts carry it on.
+pub(crate) fn plugin(name: &str) -> Span {
+    tracing::error_span!("plugin", name)
+}
+
+/// The same function, with the caller's span around it, for another thread.
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let span = Span::current();
+    move || span.in_scope(work)
 }
 
 /// Starts logging for the whole process. A logger that is there already stays.

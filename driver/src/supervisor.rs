@@ -13,9 +13,10 @@ use tokio::{
     task::JoinHandle,
     time::{Duration, Instant, sleep},
 };
+use tracing::Instrument as _;
 
 use crate::{
-    StartError,
+    StartError, logging,
     monitor::{Monitored, Monitors},
     plugin::{BoundPlugin, PluginConfig},
     server::{PassedSockets, Tls},
@@ -33,8 +34,9 @@ pub async fn serve(
     config: PluginConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
+    let span = logging::plugin(config.options().name());
     let bound = bind(config, PassedSockets::default(), true).await.1?;
-    bound.run(Box::pin(shutdown)).await
+    bound.run(Box::pin(shutdown)).instrument(span).await
 }
 
 /// The plugins that run.
@@ -190,15 +192,17 @@ impl Supervisor {
             tls: bound.tls(),
             stop,
             task: tokio::spawn({
-                let (name, failures) = (name.clone(), self.failures.clone());
-                async move {
+                let (span, name, failures) =
+                    (logging::plugin(&name), name.clone(), self.failures.clone());
+                let life = async move {
                     let shutdown = Box::pin(async move {
                         let _ = stopping.wait_for(|stop| *stop).await;
                     });
                     if let Err(error) = bound.run(shutdown).await {
                         let _ = failures.send((name, error));
                     }
-                }
+                };
+                life.instrument(span)
             }),
         };
         self.running.insert(name, running);
@@ -252,6 +256,7 @@ async fn bind(
     only: bool,
 ) -> (PassedSockets, Result<BoundPlugin, StartError>) {
     let work = move || {
+        let _span = logging::plugin(config.options().name()).entered();
         let bound = config.bind(&mut passed, only);
         (passed, bound)
     };

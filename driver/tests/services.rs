@@ -16,6 +16,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -25,7 +26,19 @@ use support::{
     helpers::{BIND, Stage, is_mounted},
     process::Place,
     service::{Request, Service},
+    trials::{Tried, run, tests},
 };
+
+fn main() -> ExitCode {
+    run(tests![
+        quobyte_volumes_are_directories_of_one_mount_that_somebody_made,
+        quobyte_is_mounted_once_for_all_volumes_where_nobody_has,
+        a_wrong_quobyte_password_is_told_as_such,
+        efs_uses_the_mount_target_of_the_instances_own_zone,
+        efs_goes_through_the_mount_helper_where_it_is_installed,
+        the_s3_servers_own_reason_is_told_at_create,
+    ])
+}
 
 /// A cluster whose volumes are the directories of `root`.
 fn quobyte(root: PathBuf) -> Service {
@@ -83,9 +96,8 @@ fn quobyte_place(stage: &Stage, service: &Service, mount_path: &Path, more: &[&s
         .with_variable("PATH", stage.search_path())
 }
 
-#[test]
-fn quobyte_volumes_are_directories_of_one_mount_that_somebody_made() {
-    let Some(stage) = Stage::new() else { return };
+fn quobyte_volumes_are_directories_of_one_mount_that_somebody_made() -> Tried {
+    let stage = Stage::new()?;
     let (root, shared) = (stage.server().join("cluster"), stage.server().join("mnt"));
     fs::create_dir_all(root.join("older")).unwrap();
     fs::create_dir(&shared).unwrap();
@@ -134,11 +146,11 @@ fn quobyte_volumes_are_directories_of_one_mount_that_somebody_made() {
     client.remove("older").ok();
     assert!(!place.log().contains("p,a"));
     umount2(&shared, MntFlags::MNT_DETACH).unwrap();
+    Ok(())
 }
 
-#[test]
-fn quobyte_is_mounted_once_for_all_volumes_where_nobody_has() {
-    let Some(stage) = Stage::new() else { return };
+fn quobyte_is_mounted_once_for_all_volumes_where_nobody_has() -> Tried {
+    let stage = Stage::new()?;
     let (root, shared) = (stage.server().join("cluster"), stage.server().join("mnt"));
     fs::create_dir(&root).unwrap();
     fs::create_dir(root.join("one")).unwrap();
@@ -177,11 +189,11 @@ fn quobyte_is_mounted_once_for_all_volumes_where_nobody_has() {
     }
     assert!(is_mounted(&shared));
     umount2(&shared, MntFlags::MNT_DETACH).unwrap();
+    Ok(())
 }
 
-#[test]
-fn a_wrong_quobyte_password_is_told_as_such() {
-    let Some(stage) = Stage::new() else { return };
+fn a_wrong_quobyte_password_is_told_as_such() -> Tried {
+    let stage = Stage::new()?;
     let service = Service::start(|_| (401, String::new()));
     let place = quobyte_place(&stage, &service, &stage.server().join("mnt"), &[]);
     let driver = place.start();
@@ -190,11 +202,11 @@ fn a_wrong_quobyte_password_is_told_as_such() {
         error.contains("refuses the driver's user and password"),
         "{error}"
     );
+    Ok(())
 }
 
-#[test]
-fn efs_uses_the_mount_target_of_the_instances_own_zone() {
-    let Some(stage) = Stage::new() else { return };
+fn efs_uses_the_mount_target_of_the_instances_own_zone() -> Tried {
+    let stage = Stage::new()?;
     stage.stand_in("mount.nfs", BIND);
     fs::create_dir_all(stage.server().join("a/b")).unwrap();
     let (zone, region) = (
@@ -244,11 +256,11 @@ fn efs_uses_the_mount_target_of_the_instances_own_zone() {
             .failed(500);
         assert!(error.contains("amazon-efs-utils"), "{error}");
     }
+    Ok(())
 }
 
-#[test]
-fn efs_goes_through_the_mount_helper_where_it_is_installed() {
-    let Some(stage) = Stage::new() else { return };
+fn efs_goes_through_the_mount_helper_where_it_is_installed() -> Tried {
+    let stage = Stage::new()?;
     stage.stand_in("mount.efs", BIND);
     let place = Place::new()
         .on(&[
@@ -272,10 +284,10 @@ fn efs_goes_through_the_mount_helper_where_it_is_installed() {
         ["mount.efs", "fs-0123abcd:/v1", &mountpoint, "-o", options]
     );
     client.unmount("v1", ID).ok();
+    Ok(())
 }
 
-#[test]
-fn the_s3_servers_own_reason_is_told_at_create() {
+fn the_s3_servers_own_reason_is_told_at_create() -> Tried {
     let refusal =
         "<Error><Code>SignatureDoesNotMatch</Code><Message>The keys do not match</Message></Error>";
     let service = Service::start(move |_| (403, refusal.to_owned()));
@@ -312,4 +324,5 @@ fn the_s3_servers_own_reason_is_told_at_create() {
         error.contains("cannot be reached") && !error.contains("Signature"),
         "{error}"
     );
+    Ok(())
 }

@@ -10,20 +10,34 @@
 
 mod support;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::ExitCode};
 
 use support::{
     ID,
     helpers::{BIND, Stage, is_mounted},
     process::Place,
+    trials::{Skip, Tried, run, tests},
     wait_until,
 };
 
-fn stage(program: &str) -> Option<Stage> {
+fn main() -> ExitCode {
+    run(tests![
+        a_share_of_its_own_is_mounted_for_the_first_holder_and_unmounted_after_the_last,
+        names_are_shares_where_there_is_no_default_share,
+        directories_of_the_default_share_are_volumes_whoever_made_them,
+        a_helper_that_fails_lies_or_hangs_is_told_and_leaves_nothing,
+        a_missing_helper_names_its_package,
+        mounts_are_found_again_after_a_kill_and_restored_when_they_are_gone,
+        a_busy_mount_is_kept_with_its_hold,
+        passwords_reach_the_helper_in_a_file_only,
+    ])
+}
+
+fn stage(program: &str) -> Result<Stage, Skip> {
     let stage = Stage::new()?;
     stage.stand_in(program, BIND);
     fs::create_dir_all(stage.server().join("export/sub")).unwrap();
-    Some(stage)
+    Ok(stage)
 }
 
 fn place(stage: &Stage, storage: &[&str]) -> Place {
@@ -32,11 +46,8 @@ fn place(stage: &Stage, storage: &[&str]) -> Place {
         .with_variable("PATH", stage.search_path())
 }
 
-#[test]
-fn a_share_of_its_own_is_mounted_for_the_first_holder_and_unmounted_after_the_last() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn a_share_of_its_own_is_mounted_for_the_first_holder_and_unmounted_after_the_last() -> Tried {
+    let stage = stage("mount.nfs")?;
     let place = place(&stage, &["nfs"]);
     let driver = place.start();
     let mut client = driver.client();
@@ -75,13 +86,11 @@ fn a_share_of_its_own_is_mounted_for_the_first_holder_and_unmounted_after_the_la
     assert!(!is_mounted(&mountpoint) && !Path::new(&mountpoint).exists());
     client.remove("v1").ok();
     assert!(made.join("file").exists());
+    Ok(())
 }
 
-#[test]
-fn names_are_shares_where_there_is_no_default_share() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn names_are_shares_where_there_is_no_default_share() -> Tried {
+    let stage = stage("mount.nfs")?;
     let place = place(&stage, &["nfs"]);
     let driver = place.start();
     let mut client = driver.client();
@@ -99,13 +108,11 @@ fn names_are_shares_where_there_is_no_default_share() {
     let error = client.create("plain").failed(500);
     assert!(error.contains("option \"share\""), "{error}");
     assert!(client.names().is_empty());
+    Ok(())
 }
 
-#[test]
-fn directories_of_the_default_share_are_volumes_whoever_made_them() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn directories_of_the_default_share_are_volumes_whoever_made_them() -> Tried {
+    let stage = stage("mount.nfs")?;
     let (one, two) = (
         place(&stage, &["nfs", "--share", "nas:/export"]),
         place(
@@ -149,13 +156,11 @@ fn directories_of_the_default_share_are_volumes_whoever_made_them() {
     let held = client.mount("sub", ID).mountpoint();
     assert!(driver.stop().success());
     assert!(is_mounted(held) && !is_mounted(one.root().join("control")));
+    Ok(())
 }
 
-#[test]
-fn a_helper_that_fails_lies_or_hangs_is_told_and_leaves_nothing() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn a_helper_that_fails_lies_or_hangs_is_told_and_leaves_nothing() -> Tried {
+    let stage = stage("mount.nfs")?;
     let place = place(&stage, &["nfs", "--mount-timeout", "1"]);
     let driver = place.start();
     let mut client = driver.client();
@@ -183,13 +188,13 @@ fn a_helper_that_fails_lies_or_hangs_is_told_and_leaves_nothing() {
     client.mount("v1", ID).ok();
     client.unmount("v1", ID).ok();
     client.remove("v1").ok();
+    Ok(())
 }
 
-#[test]
-fn a_missing_helper_names_its_package() {
-    let Some(stage) = Stage::new() else { return };
+fn a_missing_helper_names_its_package() -> Tried {
+    let stage = Stage::new()?;
     if Path::new("/usr/bin/mount.quobyte").exists() {
-        return;
+        return Err(Skip("mount.quobyte is installed".to_owned()));
     }
     let mount_path = stage.server().join("quobyte");
     let place = Place::new().on(&[
@@ -216,13 +221,11 @@ fn a_missing_helper_names_its_package() {
         "{}",
         place.log()
     );
+    Ok(())
 }
 
-#[test]
-fn mounts_are_found_again_after_a_kill_and_restored_when_they_are_gone() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn mounts_are_found_again_after_a_kill_and_restored_when_they_are_gone() -> Tried {
+    let stage = stage("mount.nfs")?;
     let place = place(&stage, &["nfs"]);
     let driver = place.start();
     driver
@@ -249,13 +252,11 @@ fn mounts_are_found_again_after_a_kill_and_restored_when_they_are_gone() {
     nix::mount::umount(Path::new(&mountpoint)).unwrap();
     driver.client().unmount("v1", "c").ok();
     driver.client().remove("v1").ok();
+    Ok(())
 }
 
-#[test]
-fn a_busy_mount_is_kept_with_its_hold() {
-    let Some(stage) = stage("mount.nfs") else {
-        return;
-    };
+fn a_busy_mount_is_kept_with_its_hold() -> Tried {
+    let stage = stage("mount.nfs")?;
     let place = place(&stage, &["nfs"]);
     let driver = place.start();
     let mut client = driver.client();
@@ -275,13 +276,11 @@ fn a_busy_mount_is_kept_with_its_hold() {
     drop(open);
     client.unmount("v1", ID).ok();
     assert!(!is_mounted(&mountpoint));
+    Ok(())
 }
 
-#[test]
-fn passwords_reach_the_helper_in_a_file_only() {
-    let Some(stage) = stage("mount.cifs") else {
-        return;
-    };
+fn passwords_reach_the_helper_in_a_file_only() -> Tried {
+    let stage = stage("mount.cifs")?;
     let script = format!(
         "for option in $(echo \"$4\" | tr , ' '); do case $option in credentials=*) cp \"${{option#credentials=}}\" \"$server/seen\" ;; esac; done\n{BIND}"
     );
@@ -351,4 +350,5 @@ fn passwords_reach_the_helper_in_a_file_only() {
             "{text}"
         );
     }
+    Ok(())
 }

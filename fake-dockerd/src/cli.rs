@@ -56,6 +56,13 @@ pub struct Args {
     #[arg(long, value_name = "HOW")]
     pub run: Option<Run>,
 
+    /// Leave containers running when the engine ends, however it does, and take them over when it
+    /// starts again with the same --data-root. With --run host, a container with a terminal (-t)
+    /// still ends with the engine, and so does what is typed into one (-i); what a process printed
+    /// last is lost if it ends while no engine is there
+    #[arg(long)]
+    pub live_restore: bool,
+
     /// How much is logged to standard error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
@@ -247,6 +254,7 @@ async fn run(args: Args) -> Result<(), String> {
     let mut config = Config::new(&places.data_root)
         .engine(args.engine)
         .directories(places.directories)
+        .live_restore(args.live_restore)
         .runtime(Run::runtime(args.run)?);
     if let Some(file) = &args.trace {
         config = config.trace(file);

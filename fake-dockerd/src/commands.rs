@@ -11,7 +11,6 @@ use crate::containers::{
 use crate::core::Core;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
-use crate::files::tree;
 use crate::networks::Network;
 use crate::profile::Profile;
 use crate::runtime::{About, ExecSpec, Process};
@@ -147,23 +146,8 @@ impl Daemon {
     pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
         let (core, name) = self.with(name);
         let signal = signal.map(str::to_owned);
-        self.run(async move {
-            // moby's `postContainersKill`
-            let cannot = core.profile().worded("cannot kill container");
-            let cannot = |error: Error| error.context(format_args!("{cannot}: {name}"));
-            let signal = match core.kill_signal(signal.as_deref()) {
-                // 20.10 reads a name before anything else, and says no more.
-                Err(error)
-                    if core.profile().capital_texts && !error.to_string().contains("daemon") =>
-                {
-                    return Err(error);
-                }
-                signal => signal.map_err(cannot)?,
-            };
-            let container = core.containers.get(&name).map_err(cannot)?;
-            core.kill(&container, signal).await.map_err(cannot)
-        })
-        .await
+        self.run(async move { core.kill_named(&name, signal.as_deref()).await })
+            .await
     }
 
     /// `docker restart`.
@@ -252,7 +236,7 @@ impl Daemon {
                 if container.state().running || !wanted(&container.summary()) {
                     continue;
                 }
-                let size = tree::size(&core.rootfs(&container.id));
+                let size = core.written(&container.id, &container.asked.image);
                 let options = RemoveOptions::default();
                 match core.remove(&container, &container.id, options).await {
                     Ok(()) => {

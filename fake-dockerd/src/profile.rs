@@ -112,8 +112,18 @@ pub struct Profile {
     /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
     /// on the default is written out.
     pub default_network: &'static str,
-    /// `volume prune` spares named volumes unless `all` is asked for (API 1.42).
+    /// `volume prune` spares named volumes unless the filter `all` asks for them (API 1.42); without
+    /// that, there is no such filter.
     pub prunes_anonymous_only: bool,
+    /// A filter that is a switch and given as true and as false counts as true; later it is refused
+    /// (`filters.Args.GetBoolOrDefault`, from Docker 23 on; read in moby's source, and seen).
+    pub contradiction_is_true: bool,
+    /// How `docker ps` refuses values of filters that make no sense.
+    pub ps_filters: PsFilters,
+    /// `docker kill` reads the signal before anything else, and adds nothing to the error; whether
+    /// there is such a signal is looked at last, and is the engine's own fault (moby 20.10's
+    /// `postContainersKill` and `ContainerKill`; compared with real engines).
+    pub reads_signal_first: bool,
     /// A network that cannot be removed names who is on it.
     pub names_active_endpoints: bool,
     /// Texts of the engine's own that others begin with a small letter begin with a capital: see
@@ -137,6 +147,17 @@ pub enum CannotRemove {
     NameFirst,
     /// As [`Self::NameFirst`], with the name as it was asked for.
     AskedFirst,
+}
+
+/// How `docker ps` refuses values of filters (moby's `foldFilter`; compared with real engines).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PsFilters {
+    /// An exit code that is no number is answered with 500, in Go's words.
+    Go,
+    /// Filter and value are named.
+    Named,
+    /// As [`Self::Named`], with the values that there are.
+    WithChoices,
 }
 
 /// The texts around an error of runc.
@@ -175,6 +196,33 @@ impl Profile {
         }
     }
 
+    /// A filter of `docker ps` that would have to be a number.
+    pub(crate) fn no_exit_code(&self, value: &str) -> Error {
+        let go = format!("strconv.Atoi: parsing {value:?}: invalid syntax");
+        match self.ps_filters {
+            PsFilters::Go => Error::system(go),
+            PsFilters::Named | PsFilters::WithChoices => {
+                Error::invalid(format!("invalid filter 'exited={value}': {go}"))
+            }
+        }
+    }
+
+    /// A filter of `docker ps` that is none of the values of `what`.
+    pub(crate) fn no_choice(&self, key: &str, what: &str, value: &str, known: &[&str]) -> Error {
+        let named = format!("invalid filter '{key}={value}'");
+        Error::invalid(match (self.ps_filters, key) {
+            (PsFilters::Go, "health") => format!("Unrecognised filter value for health: {value}"),
+            (PsFilters::Named, "health") => {
+                format!("unrecognized filter value for health: {value}")
+            }
+            (PsFilters::Go | PsFilters::Named, _) => self.worded(&named),
+            (PsFilters::WithChoices, _) => format!(
+                "{named}: invalid value for {what} ({value}): must be one of {}",
+                known.join(", ")
+            ),
+        })
+    }
+
     /// What is said where only a running container will do.
     pub(crate) fn not_running(&self, id: &str) -> Error {
         Error::conflict(self.worded(&format!("container {id} is not running")))
@@ -210,6 +258,9 @@ const V20_10: Profile = Profile {
     warns_about_ignored_driver: false,
     default_network: "default",
     prunes_anonymous_only: false,
+    contradiction_is_true: true,
+    ps_filters: PsFilters::Go,
+    reads_signal_first: true,
     names_active_endpoints: false,
     capital_texts: true,
     exec_finds_no_command: false,
@@ -241,6 +292,9 @@ const V26_1: Profile = Profile {
     warns_about_ignored_driver: false,
     default_network: "bridge",
     prunes_anonymous_only: true,
+    contradiction_is_true: false,
+    ps_filters: PsFilters::Named,
+    reads_signal_first: false,
     names_active_endpoints: false,
     capital_texts: false,
     exec_finds_no_command: false,
@@ -272,6 +326,9 @@ const V28_5: Profile = Profile {
     warns_about_ignored_driver: true,
     default_network: "bridge",
     prunes_anonymous_only: true,
+    contradiction_is_true: false,
+    ps_filters: PsFilters::WithChoices,
+    reads_signal_first: false,
     names_active_endpoints: true,
     capital_texts: false,
     exec_finds_no_command: true,

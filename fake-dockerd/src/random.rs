@@ -6,10 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rand::SeedableRng as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
+
+/// How many entries of a Go map lie side by side.
+const SLOTS: usize = 8;
 
 /// A source of randomness that tasks share.
 #[derive(Debug)]
@@ -47,6 +50,22 @@ impl Randomness {
     pub(crate) fn pick<T: Copy>(&self, items: &[T]) -> Option<T> {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         items.choose(&mut *rng).copied()
+    }
+
+    /// The items in the order of a walk through a Go map of at most eight, none of which was ever
+    /// taken out: as they were put in, from any of the eight slots on (Go's `mapiterinit` up to Go
+    /// 1.23). The first one is mostly the first.
+    pub(crate) fn rotated<T>(&self, items: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut items: Vec<T> = items.into_iter().collect();
+        if items.len() > SLOTS {
+            return self.shuffled(items);
+        }
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = rng.random_range(0..SLOTS);
+        if slot < items.len() {
+            items.rotate_left(slot);
+        }
+        items
     }
 
     /// The items in the order of a walk through a Go map.

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// One HTTP exchange with a plugin. A retry or a followed redirect is an exchange of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginCall {
     /// Counts the exchanges in the order in which they began, from 1.
     pub seq: u64,
@@ -114,19 +114,19 @@ impl Tracer {
             begun: Instant::now(),
             call: PluginCall {
                 seq: self.last.fetch_add(1, Ordering::Relaxed) + 1,
-                ms: 0,
                 plugin: plugin.to_owned(),
                 command: command().to_string(),
-                method: String::new(),
-                path: String::new(),
-                headers: Vec::new(),
-                request: String::new(),
-                status: None,
-                response_headers: Vec::new(),
-                response: String::new(),
                 error: Some("given up by the engine".to_owned()),
+                ..PluginCall::default()
             },
         }
+    }
+
+    /// Whether anybody listens.
+    fn is_heard(&self) -> bool {
+        let subscribers = self.subscribers.lock();
+        let subscribers = subscribers.unwrap_or_else(PoisonError::into_inner);
+        self.file.is_some() || !subscribers.is_empty()
     }
 
     fn tell(&self, call: PluginCall) {
@@ -157,9 +157,18 @@ pub(crate) struct Recording {
     pub(crate) call: PluginCall,
 }
 
+impl Recording {
+    /// Keeps the body of the answer, which may be long, if anybody listens.
+    pub(crate) fn answered(&mut self, body: &[u8]) {
+        if self.tracer.is_heard() {
+            self.call.response = String::from_utf8_lossy(body).into_owned();
+        }
+    }
+}
+
 impl Drop for Recording {
     fn drop(&mut self) {
         self.call.ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.tracer.tell(self.call.clone());
+        self.tracer.tell(std::mem::take(&mut self.call));
     }
 }

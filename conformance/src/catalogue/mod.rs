@@ -30,6 +30,9 @@ mod unmount;
 mod volume_steps;
 mod without_storage;
 
+pub(crate) use concurrency::LINEARIZABLE;
+pub(crate) use sequence::{RANDOM_COMMANDS, unclear_command};
+
 use crate::suite::Case;
 
 /// A section of the catalogue.

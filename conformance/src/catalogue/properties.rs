@@ -4,6 +4,7 @@
 //! invariant, and shows the shortest sequence that breaks it.
 
 use crate::model::Invariant;
+use crate::play::regressions::{Entry, KeptSequence};
 use crate::play::{Found, Haul};
 use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need};
 
@@ -152,6 +153,12 @@ async fn judge(cx: &mut Cx, invariant: Invariant) -> CaseResult {
         cx.note(line);
     }
     if let Some(found) = haul.found.iter().find(|f| f.invariant() == invariant) {
+        let regressions = &target.play.options.regressions;
+        regressions.keep(Entry::Sequence(KeptSequence {
+            broke: invariant.id().to_owned(),
+            seed: found.proof.seed,
+            sequence: found.proof.sequence.clone(),
+        }));
         return Err(accuse(cx, found).into());
     }
     if haul.sequences == 0 && haul.replayed.is_empty() {

@@ -50,7 +50,7 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the cases: id, level and rule.
     List(ListArgs),
-    /// Play sequences that broke something before, and nothing else.
+    /// Play what broke something before, and nothing else.
     Replay(Box<ReplayArgs>),
     /// Explain a case: the rule, why it matters, where it comes from.
     Explain {
@@ -64,7 +64,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
-    /// What to play: a file as --regressions writes it, one sequence a line.
+    /// What to play: a file as --regressions writes it, with a sequence of calls, a round of calls that
+    /// meet or a script of docker commands a line.
     #[arg(value_name = "FILE")]
     file: std::path::PathBuf,
     #[command(flatten)]

@@ -10,14 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use super::settings::{RunArgs, Switch};
 use crate::exit::Exit;
-use crate::play::regressions::Entry;
 use crate::play::{Play, PlayOptions};
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::suite::Naming;
 use crate::target::address::Found;
 use crate::target::{
-    Bundle, Files, Isolation, Launch, Peer, Plugin, Target, address, isolate, mounts,
+    Bundle, Files, Isolation, Launch, Peer, Plugin, Slowness, Target, address, isolate, mounts,
 };
 use crate::wire::{Address, Connection, TlsFiles};
 
@@ -53,11 +52,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     for output in outputs {
         output.write(&report)?;
     }
-    for case in report.findings() {
-        if let Some(proof) = &case.sequence {
-            regressions.add(&Entry::new(&case.id, seed, proof.sequence.clone()))?;
-        }
-    }
+    regressions.write()?;
     Ok(if report.interrupted {
         Exit::Interrupted
     } else if report.summary.failed > 0 {
@@ -187,6 +182,7 @@ impl Setup {
             naming: Arc::new(naming),
             lints: Default::default(),
             health: Default::default(),
+            slowness: Slowness::new(args.soak),
             hostile,
             play: Play::new(play),
         };

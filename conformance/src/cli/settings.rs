@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::output::FormatArg;
-use crate::play::regressions::Regressions;
+use crate::play::regressions::{Entry, Regressions};
 use crate::play::{self, PlayOptions};
 use crate::suite::Level;
 use crate::target::{Storage, UserCommand};
@@ -140,7 +140,7 @@ pub struct RunArgs {
     /// How long random play may take [default: 10, and as long as it takes with --sequences].
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "The run")]
     pub(super) play_time: Option<Duration>,
-    /// Sequences that broke something before: played first, and what is found is added.
+    /// What broke something before: played first, and what is found is added.
     #[arg(long, value_name = "FILE", help_heading = "The run")]
     pub(super) regressions: Option<PathBuf>,
     /// Whether nothing but the regressions is played, and the file stays as it is.
@@ -237,12 +237,19 @@ impl RunArgs {
         Ok(Some(command))
     }
 
-    /// The same run, in which nothing is done but playing the sequences of `file`.
+    /// The same run, in which nothing is done but playing what `file` holds.
     pub(super) fn replaying(mut self, file: PathBuf) -> Result<Self, String> {
         if !file.exists() {
             return Err(format!("{} does not exist", file.display()));
         }
-        self.only = vec!["prop".to_owned()];
+        let read = Regressions::read(&file)?;
+        if read.entries().is_empty() {
+            return Err(format!("{} holds nothing to play", file.display()));
+        }
+        let mut players: Vec<_> = read.entries().iter().map(Entry::player).collect();
+        players.sort_unstable();
+        players.dedup();
+        self.only = players.into_iter().map(str::to_owned).collect();
         self.skip.clear();
         self.sequences = Some(0);
         self.regressions = Some(file);
@@ -254,10 +261,7 @@ impl RunArgs {
     pub(super) fn play(&self, seed: u64) -> Result<PlayOptions, String> {
         let file = self.regressions.as_deref();
         let mut regressions = file.map(Regressions::read).transpose()?;
-        if let (true, Some(file), Some(read)) = (self.only_regressions, file, &regressions) {
-            if read.entries().is_empty() {
-                return Err(format!("{} holds no sequence", file.display()));
-            }
+        if self.only_regressions {
             regressions = regressions.map(Regressions::fixed);
         }
         let unlimited = self.sequences.map(|_| Duration::MAX);

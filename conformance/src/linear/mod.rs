@@ -31,6 +31,7 @@ mod tests;
 pub use counterexample::{Bar, Counterexample};
 pub use history::{Operation, of_volume};
 pub(crate) use perform::{Clients, Performed, one_after_the_other, start};
-pub(crate) use rounds::{Round, calibration, round};
+pub use rounds::Round;
+pub(crate) use rounds::{calibration, round};
 pub use search::{Outcome, STATES, Stuck, check};
 pub use shorten::shortest;

@@ -7,16 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::rounds::{IDS, Round, VOLUMES};
+use super::rounds::{CLIENTS, IDS, Round, VOLUMES};
 use super::{Operation, Outcome, STATES, check, of_volume};
 use crate::model::{Call, Habits, Id, Model, Name, Question, Reply};
 use crate::play::sequence::Step;
 use crate::protocol::Endpoint;
 use crate::suite::{Answer, CaseResult, Cx, Halt, Ledger, ensure};
 use crate::wire::{Connection, Request};
-
-/// The most clients that a round has.
-const CLIENTS: usize = 5;
 
 /// Clients with a connection each.
 #[derive(Debug)]
@@ -220,9 +217,12 @@ fn call(cx: &Cx, cast: &Cast, step: Step) -> Option<Call> {
         Step::Mount { .. } => Call::Mount(name()?, id()?),
         Step::Unmount { .. } => Call::Unmount(name()?, id()?),
         Step::Remove { .. } => Call::Remove(name()?),
-        Step::Activate | Step::Write { .. } | Step::Read { .. } | Step::Kill | Step::Restart => {
-            return None;
-        }
+        Step::Activate
+        | Step::Write { .. }
+        | Step::Read { .. }
+        | Step::Kill
+        | Step::KillDuring { .. }
+        | Step::Restart => return None,
     })
 }
 

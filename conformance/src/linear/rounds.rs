@@ -5,6 +5,7 @@
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::play::sequence::{Options, Step};
 
@@ -14,12 +15,16 @@ pub(crate) const VOLUMES: u8 = 2;
 /// How many mount IDs.
 pub(crate) const IDS: u8 = 4;
 
+/// The most clients that a round has.
+pub(crate) const CLIENTS: usize = 5;
+
 /// The most that clients are apart when they begin, in microseconds.
 const LONGEST_PAUSE: u64 = 1000;
 
 /// What is called in one round.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Round {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Round {
     /// What one client calls before the others come.
     pub before: Vec<Step>,
     /// What each of the others calls.
@@ -31,6 +36,19 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// What keeps it from being played, if it was not drawn but written down.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let clients = self.clients.len();
+        if clients > CLIENTS {
+            return Some(format!(
+                "{clients} clients are too many: at most {CLIENTS} meet"
+            ));
+        }
+        let mut steps = self.before.iter().chain(self.clients.iter().flatten());
+        let other = steps.find(|step| !step.is_call())?;
+        Some(format!("a round is made of calls, which {other:?} is not"))
+    }
+
     /// The same calls, one after the other: `order` says whose is next.
     pub(crate) fn in_order(&self, order: impl IntoIterator<Item = usize>) -> Self {
         let mut before = self.before.clone();

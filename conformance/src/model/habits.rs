@@ -65,6 +65,16 @@ impl Habits {
         self.refuses.get(question as usize).copied().flatten()
     }
 
+    /// What is known by both.
+    #[must_use]
+    pub fn agreed(mut self, other: Self) -> Self {
+        for (known, others) in self.refuses.iter_mut().zip(other.refuses) {
+            *known = known.filter(|_| *known == others);
+        }
+        self.unsteady |= other.unsteady;
+        self
+    }
+
     /// The same of a plugin that does not keep to them: that is known, and other things may be found.
     #[must_use]
     pub const fn unsteady(mut self) -> Self {

@@ -120,8 +120,8 @@ impl History {
             "@plugin-oob-create" => possible.unanswered(&create(name)),
             "@plugin-oob-delete" => possible.unanswered(&Call::Remove(name.into())),
             "@plugin-start" => {
-                let before = std::mem::take(possible);
-                let remembering = before.map(Model::restart);
+                let mut remembering = std::mem::take(possible);
+                remembering.restart();
                 if self.forgets {
                     self.remembering.insert((*plugin).to_owned(), remembering);
                 } else {

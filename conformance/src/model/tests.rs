@@ -215,6 +215,47 @@ fn after_a_restart_what_is_missing_was_not_durable() {
 }
 
 #[test]
+fn a_mount_without_a_reply_may_be_anywhere_and_takes_nothing_away() {
+    let mut possible = Possible::from(Model::default());
+    possible.step(&create("v"), &Reply::Done).unwrap();
+    possible.step(&mount("v", "a"), &at("/m/v")).unwrap();
+    possible.unanswered(&mount("v", "b"));
+    possible.restart();
+    assert_eq!(possible.states().len(), 2);
+    assert_eq!(possible.holds("v"), 1);
+    assert_eq!(possible.may_hold("v"), ["a".into(), "b".into()]);
+    let elsewhere = Reply::Volume(Some(shown("v", "/m/other")));
+    possible.step(&get("v"), &elsewhere).unwrap();
+    // The hold that was acknowledged counts in either case.
+    let broken = possible.step(&unmount("v", "a"), &no()).unwrap_err();
+    assert_eq!(broken.invariant, Invariant::Durable);
+    let broken = possible.step(&get("v"), &no()).unwrap_err();
+    assert_eq!(broken.invariant, Invariant::Durable);
+}
+
+#[test]
+fn a_remove_without_a_reply_takes_only_what_may_be_removed() {
+    let mut possible = Possible::from(Model::default());
+    let steps = [
+        (create("v"), Reply::Done),
+        (mount("v", "a"), at("/m/v")),
+        (remove("v"), no()),
+    ];
+    for (call, reply) in &steps {
+        possible.step(call, reply).unwrap();
+    }
+    // It is known to refuse that.
+    possible.unanswered(&remove("v"));
+    assert!(possible.exists("v"));
+    possible.step(&unmount("v", "a"), &Reply::Done).unwrap();
+    possible.unanswered(&remove("v"));
+    assert!(possible.may_exist("v") && !possible.exists("v"));
+    assert!(possible.mountpoints("v").is_empty());
+    possible.step(&get("v"), &no()).unwrap();
+    assert!(!possible.may_exist("v"));
+}
+
+#[test]
 fn a_call_without_a_reply_was_carried_out_or_not() {
     let create_unanswered = || {
         let mut possible = Possible::from(Model::default());

@@ -13,6 +13,8 @@ pub struct Volume {
     holds: BTreeMap<Id, u32>,
     /// What Mount has answered since somebody holds it.
     pub(super) mountpoints: BTreeSet<String>,
+    /// Whether it may be mounted where no answer has told: that of a Mount never came.
+    pub(super) elsewhere: bool,
     /// Whether it is from before the last restart of the plugin.
     pub(super) older: bool,
     /// The worst Unmount that it was none of the holders' to make, since it exists.
@@ -61,9 +63,21 @@ impl Volume {
     }
 
     pub(super) fn hold(&mut self, id: &Id, mountpoint: &str) {
+        self.add(id);
+        if !self.mountpoints.contains(mountpoint) {
+            self.mountpoints.insert(mountpoint.to_owned());
+        }
+    }
+
+    /// Adds a hold of a Mount that was carried out without an answer.
+    pub(super) fn hold_unseen(&mut self, id: &Id) {
+        self.add(id);
+        self.elsewhere = true;
+    }
+
+    fn add(&mut self, id: &Id) {
         let count = self.holds.entry(Id::clone(id)).or_default();
         *count = count.saturating_add(1);
-        self.mountpoints.insert(mountpoint.to_owned());
     }
 
     /// Takes one hold of `id` away; false if there is none.
@@ -77,6 +91,7 @@ impl Volume {
         }
         if self.holds.is_empty() {
             self.mountpoints.clear();
+            self.elsewhere = false;
         }
         true
     }

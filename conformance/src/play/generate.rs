@@ -2,57 +2,18 @@
 //!
 //! Engines do not call at random. What they do is drawn as moves (a container starts, `docker cp`
 //! runs, the engine crashes), beside moves that no engine makes but a second engine, a retry or a
-//! person may; each becomes one or a few steps, given what the moves before it have done.
+//! person may; each becomes one or a few steps ([`expand`](super::expand)).
 
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::sequence::{IDS, Options, Sequence, Spelling, Step};
+use super::expand::{Move, Plan, expand};
+use super::sequence::{Change, IDS, Options, Sequence, Spelling, Step};
 use super::shrink::Shrinking;
 
 /// Of so many sequences one has restarts of the plugin in it: they take ten times as long.
 const RESTARTS_EVERY: u64 = 8;
-
-/// Something that happens, before it is known to what.
-#[derive(Debug, Clone, Copy)]
-enum Move {
-    /// A container starts: the volume is created where need be, and mounted.
-    Start { volume: u8, id: u8 },
-    /// A container stops: one of the holds ends.
-    Stop { volume: u8, hold: u8 },
-    /// `docker cp` with a running container: its ID once more, and back.
-    Copy { volume: u8, hold: u8 },
-    /// The engine crashes, comes back, and starts a container again: its ID, without an Unmount.
-    Crash { volume: u8, hold: u8 },
-    /// A container starts and ends.
-    Cycle { volume: u8, id: u8 },
-    /// The plugin is killed under a container that has written something, and another one starts.
-    Outage { volume: u8, id: u8 },
-    /// A volume that has outlived one start of the plugin is removed before the next.
-    Clearance { volume: u8 },
-    /// One ID on two volumes.
-    Both { id: u8 },
-    /// Create, whether the volume is there or not.
-    Create { volume: u8, options: Options },
-    /// Everybody lets go of the volume, and it is removed.
-    Discard { volume: u8 },
-    /// Remove, whoever holds it.
-    Remove { volume: u8 },
-    /// Mount, whether the volume is there or not.
-    Mount { volume: u8, id: u8 },
-    /// Unmount, whoever holds what.
-    Unmount { volume: u8, id: u8 },
-    /// A step that changes nothing in the plugin, or everything.
-    Plain(Step),
-}
-
-/// What a sequence is made of.
-#[derive(Debug, Clone)]
-struct Plan {
-    names: Vec<Spelling>,
-    moves: Vec<Move>,
-}
 
 /// The sequences of a run, as a strategy of proptest.
 #[derive(Debug, Clone, Copy)]
@@ -94,7 +55,12 @@ fn plans(restarts: bool) -> impl Strategy<Value = Plan> {
     let volumes = prop_oneof![4 => Just(1_u8), 4 => Just(2_u8), 1 => Just(3_u8)];
     volumes.prop_flat_map(move |volumes| {
         let names = proptest::collection::vec(spelling(), usize::from(volumes) - 1);
-        let moves = proptest::collection::vec(moves(volumes, restarts), 4..18);
+        let moves = if restarts {
+            prop_oneof![8 => moves(volumes, true), 1 => interrupted(volumes)].boxed()
+        } else {
+            moves(volumes, false).boxed()
+        };
+        let moves = proptest::collection::vec(moves, 4..18);
         (names, moves).prop_map(|(others, moves)| {
             let mut names = vec![Spelling::Plain];
             names.extend(others);
@@ -111,6 +77,7 @@ fn spelling() -> impl Strategy<Value = Spelling> {
         1 => Just(Spelling::Slashes),
         1 => Just(Spelling::Accent),
         1 => Just(Spelling::Blank),
+        1 => Just(Spelling::Upwards),
     ]
 }
 
@@ -161,147 +128,21 @@ fn moves(volumes: u8, restarts: bool) -> impl Strategy<Value = Move> {
     ]
 }
 
-/// From moves to steps, with what a faultless plugin would know by then.
-fn expand(plan: &Plan) -> Sequence {
-    let mut writer = Writer {
-        volumes: vec![Shadow::default(); plan.names.len()],
-        steps: Vec::new(),
-    };
-    for each in &plan.moves {
-        writer.play(*each);
-    }
-    Sequence {
-        names: plan.names.clone(),
-        steps: writer.steps,
-    }
-}
-
-/// What the generator remembers of a volume.
-#[derive(Debug, Clone, Default)]
-struct Shadow {
-    exists: bool,
-    holds: Vec<u8>,
-}
-
-struct Writer {
-    volumes: Vec<Shadow>,
-    steps: Vec<Step>,
-}
-
-impl Writer {
-    fn play(&mut self, each: Move) {
-        match each {
-            Move::Start { volume, id } => {
-                self.ensure(volume);
-                self.mount(volume, id);
-            }
-            Move::Stop { volume, hold } => match self.held(volume, hold) {
-                Some(id) => self.unmount(volume, id),
-                None => self.steps.push(Step::Get { volume }),
-            },
-            Move::Copy { volume, hold } => {
-                if let Some(id) = self.held(volume, hold) {
-                    self.mount(volume, id);
-                    self.unmount(volume, id);
-                }
-            }
-            Move::Crash { volume, hold } => {
-                self.steps.push(Step::Activate);
-                if let Some(id) = self.held(volume, hold) {
-                    self.mount(volume, id);
-                }
-            }
-            Move::Cycle { volume, id } => {
-                self.ensure(volume);
-                self.mount(volume, id);
-                self.unmount(volume, id);
-            }
-            Move::Outage { volume, id } => {
-                self.ensure(volume);
-                self.mount(volume, id);
-                self.steps.push(Step::Write { volume });
-                self.steps.push(Step::Kill);
-                self.mount(volume, (id + 1) % IDS);
-            }
-            Move::Both { id } => {
-                for volume in (0_u8..)
-                    .zip(&self.volumes.clone())
-                    .map(|(at, _)| at)
-                    .take(2)
-                {
-                    self.ensure(volume);
-                    self.mount(volume, id);
-                }
-            }
-            Move::Create { volume, options } => self.create(volume, options),
-            Move::Discard { volume } => self.discard(volume),
-            Move::Clearance { volume } => {
-                self.ensure(volume);
-                self.steps.push(Step::Kill);
-                self.discard(volume);
-                self.steps.push(Step::Kill);
-            }
-            Move::Remove { volume } => self.remove(volume),
-            Move::Mount { volume, id } => self.mount(volume, id),
-            Move::Unmount { volume, id } => self.unmount(volume, id),
-            Move::Plain(step) => self.steps.push(step),
-        }
-    }
-
-    fn shadow(&mut self, volume: u8) -> Option<&mut Shadow> {
-        self.volumes.get_mut(usize::from(volume))
-    }
-
-    /// One of the IDs that hold the volume.
-    fn held(&mut self, volume: u8, number: u8) -> Option<u8> {
-        let holds = &self.shadow(volume)?.holds;
-        let at = usize::from(number).checked_rem(holds.len())?;
-        holds.get(at).copied()
-    }
-
-    fn ensure(&mut self, volume: u8) {
-        if self.shadow(volume).is_some_and(|shadow| !shadow.exists) {
-            self.create(volume, Options::Usual);
-        }
-    }
-
-    fn create(&mut self, volume: u8, options: Options) {
-        self.steps.push(Step::Create { volume, options });
-        if let Some(shadow) = self.shadow(volume) {
-            shadow.exists |= options != Options::Bogus;
-        }
-    }
-
-    fn mount(&mut self, volume: u8, id: u8) {
-        self.steps.push(Step::Mount { volume, id });
-        if let Some(shadow) = self.shadow(volume).filter(|shadow| shadow.exists) {
-            shadow.holds.push(id);
-        }
-    }
-
-    fn unmount(&mut self, volume: u8, id: u8) {
-        self.steps.push(Step::Unmount { volume, id });
-        if let Some(shadow) = self.shadow(volume)
-            && let Some(at) = shadow.holds.iter().position(|held| *held == id)
-        {
-            shadow.holds.remove(at);
-        }
-    }
-
-    /// All let go of the volume, and it is removed.
-    fn discard(&mut self, volume: u8) {
-        while let Some(id) = self.held(volume, 0) {
-            self.unmount(volume, id);
-        }
-        self.remove(volume);
-    }
-
-    fn remove(&mut self, volume: u8) {
-        self.steps.push(Step::Remove { volume });
-        if let Some(shadow) = self.shadow(volume).filter(|shadow| shadow.holds.is_empty()) {
-            shadow.exists = false;
-        }
-    }
+/// Most changes are made one after the other within a call: the kill falls anywhere in it.
+fn interrupted(volumes: u8) -> impl Strategy<Value = Move> {
+    let call = prop_oneof![
+        1 => Just(Change::Create),
+        3 => Just(Change::Mount),
+        3 => Just(Change::Unmount),
+        2 => Just(Change::Remove),
+    ];
+    let drawn = (call, 0..volumes, 0..IDS, 0_u8..=100);
+    drawn.prop_map(|(call, volume, id, percent)| Move::Interrupted {
+        call,
+        volume,
+        id,
+        percent,
+    })
 }
 
 #[cfg(test)]
@@ -338,6 +179,8 @@ mod tests {
             |what: &dyn Fn(&Vec<Step>) -> bool| steps.iter().filter(|steps| what(steps)).count();
         assert!(with(&|steps| holders(steps) >= 3) > 40);
         assert!(with(&|steps| steps.contains(&Step::Kill)) > 20);
+        let is_cut = |step: &Step| step.interrupted().is_some();
+        assert!(with(&|steps| steps.iter().any(is_cut)) > 20);
         assert!(with(&|steps| steps.iter().any(|step| step.volume() == Some(1))) > 100);
         assert!(with(&|steps| steps.len() > 60) == 0);
     }

@@ -1,32 +1,31 @@
-//! The play itself: one sequence after the other, and what is done with those that break something.
+//! The play itself: one sequence after the other. What is done with those that break something is in
+//! `prove`.
+
+mod prove;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use proptest::strategy::ValueTree as _;
-
 use super::generate;
-use super::regressions::Entry;
+use super::interrupt::Pace;
+use super::regressions::KeptSequence;
 use super::sequence::{Options, Sequence, Spelling, Step};
-use super::shrink::Shrinking;
 use super::stage::{Manner, Played, let_go, play};
 use super::storage::{IMPATIENCE, PATIENCE};
-use super::tell;
-use super::{Found, Haul, Play, Proof};
+use super::{Haul, Play, outside};
 use crate::model::{Habits, Invariant, Violation};
 use crate::runner::{recover, take_back};
 use crate::suite::{Cx, Halt, Ledger};
-
-/// How long one finding is shortened at the most.
-const LONGEST_SHORTENING: Duration = Duration::from_secs(3);
+use crate::target::Canary;
 
 /// How long play goes on after the last finding, where the time is not the user's own choice: what
 /// is broken breaks one sequence after the other, and most of them the same.
 const AFTER_FINDING: Duration = Duration::from_secs(2);
 
-/// The shortest sequence is played again, once with all patience and once more.
-const REPEATS: [Duration; 2] = [PATIENCE, IMPATIENCE];
+/// On a busy machine that is not long enough to see what else is broken: so many sequences are played
+/// after the last finding in any case.
+const MORE_AFTER_FINDING: u64 = 100;
 
 /// So many sequences in a row that break what is known to be broken show nothing new.
 const ENOUGH_BROKEN: u64 = 40;
@@ -42,6 +41,8 @@ pub(super) async fn hunt(cx: &mut Cx, play: &Play) -> Result<Haul, Halt> {
         home: Arc::clone(&home),
         habits: Habits::default(),
         prompt: None,
+        pace: Pace::default(),
+        canary: outside::plant(cx).await,
         haul: Haul {
             found: Vec::new(),
             sequences: 0,
@@ -62,13 +63,17 @@ pub(super) async fn hunt(cx: &mut Cx, play: &Play) -> Result<Haul, Halt> {
 struct Hunt<'a> {
     target_play: &'a Play,
     begun: Instant,
-    last_finding: Option<Instant>,
+    /// When something was found last, and after how many sequences.
+    last_finding: Option<(Instant, u64)>,
     /// How many plays there were: each has names of its own.
     number: u64,
     /// The memory of the case that asked for the play.
     home: Arc<Ledger>,
     habits: Habits,
     prompt: Option<bool>,
+    pace: Pace,
+    /// What is none of the plugin's business; none where nothing can be seen.
+    canary: Option<Canary>,
     haul: Haul,
 }
 
@@ -85,7 +90,7 @@ impl Hunt<'_> {
         self.target_play.doing(Some("getting to know the plugin"));
         self.calibrate(cx).await?;
         self.target_play.doing(Some("playing what failed before"));
-        for (number, entry) in (1..).zip(options.regressions.entries()) {
+        for (number, entry) in (1..).zip(options.regressions.sequences()) {
             self.replay(cx, number, entry).await?;
         }
         self.target_play.doing(Some("playing at random"));
@@ -96,8 +101,7 @@ impl Hunt<'_> {
                 self.haul.cut_short = Some(format!("the time of {limit} s was up"));
                 break;
             }
-            let quiet = self.last_finding.map(|at| at.elapsed());
-            if options.hurry && quiet.is_some_and(|quiet| quiet > AFTER_FINDING) {
+            if options.hurry && self.is_quiet() {
                 let seconds = AFTER_FINDING.as_secs();
                 self.haul.cut_short = Some(format!(
                     "nothing new was found for {seconds} s after a finding"
@@ -140,6 +144,14 @@ impl Hunt<'_> {
             self.target_play.doing(Some("playing at random"));
         }
         Ok(())
+    }
+
+    /// Whether nothing new was found for so long that nothing more is likely to be.
+    fn is_quiet(&self) -> bool {
+        self.last_finding.is_some_and(|(at, sequences)| {
+            at.elapsed() > AFTER_FINDING
+                && self.haul.sequences.saturating_sub(sequences) >= MORE_AFTER_FINDING
+        })
     }
 
     fn knows(&self, invariant: Invariant) -> bool {
@@ -192,7 +204,12 @@ impl Hunt<'_> {
     }
 
     /// Plays a sequence of the regression file.
-    async fn replay(&mut self, cx: &mut Cx, number: usize, entry: &Entry) -> Result<(), Halt> {
+    async fn replay(
+        &mut self,
+        cx: &mut Cx,
+        number: usize,
+        entry: &KeptSequence,
+    ) -> Result<(), Halt> {
         let (played, broken) = self.once(cx, &entry.sequence, false, PATIENCE).await?;
         self.haul.calls += played.calls;
         let what = match &broken {
@@ -237,9 +254,12 @@ impl Hunt<'_> {
             prompt: self.prompt,
             to_the_end,
             patience,
+            pace: self.pace,
         };
         let purpose = format!("prop-{}", self.number);
-        let mut played = play(cx, &ledger, &purpose, sequence, manner).await?;
+        let canary = self.canary.as_ref();
+        let mut played = play(cx, &ledger, canary, &purpose, sequence, manner).await?;
+        self.pace = played.pace;
         if played.unanswered {
             cx.hang_up();
             self.look_after(cx).await;
@@ -260,6 +280,12 @@ impl Hunt<'_> {
         for volume in ledger.left().iter().filter(|volume| volume.exists) {
             self.home.created(&volume.name);
         }
+        // What comes next must not be blamed for what this one has done, or what it took to undo it.
+        if (played.broken.is_some() || !to_the_end)
+            && let Some(canary) = self.canary.take()
+        {
+            self.canary = outside::mended(cx, canary).await;
+        }
         let broken = played.broken.take().map(|violation| Broken {
             violation,
             steps: played.steps.clone(),
@@ -277,95 +303,5 @@ impl Hunt<'_> {
         {
             self.haul.remarks.push(notice);
         }
-    }
-
-    /// Shortens what broke, plays the result again, and keeps it.
-    async fn found(
-        &mut self,
-        cx: &mut Cx,
-        broken: Broken,
-        names: Vec<Spelling>,
-        drawn: Option<u64>,
-    ) -> Result<(), Halt> {
-        let calls = self.haul.calls;
-        let begun = Instant::now();
-        let steps_before = broken.steps.len();
-        let sequence = Sequence {
-            names,
-            steps: broken.steps.clone(),
-        };
-        let (sequence, mut last, tries) = self.shorten(cx, sequence, broken).await?;
-        if self.knows(last.violation.invariant) {
-            return Ok(());
-        }
-        let (mut played, mut broke) = (1, 1);
-        for patience in REPEATS {
-            if cx.target().health.is_dead() {
-                break;
-            }
-            let (_, again) = self.once(cx, &sequence, false, patience).await?;
-            played += 1;
-            if let Some(again) =
-                again.filter(|again| again.violation.invariant == last.violation.invariant)
-            {
-                broke += 1;
-                last = again;
-            }
-        }
-        if last.violation.invariant == Invariant::Steady {
-            self.habits = self.habits.unsteady();
-        }
-        self.last_finding = Some(Instant::now());
-        let record = last.ledger.record();
-        self.haul.found.push(Found {
-            docker: tell::docker(&sequence),
-            suspects: tell::suspects(&sequence, &last.violation),
-            exchanges: record.exchanges,
-            afterwards: record.steps,
-            violation: last.violation,
-            proof: Proof {
-                sequence,
-                seed: self.target_play.options.seed,
-                drawn,
-                calls,
-                steps_before,
-                tries,
-                played,
-                broke,
-                ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            },
-        });
-        Ok(())
-    }
-
-    /// The shortest sequence that breaks the same, how it broke it, and how many were tried.
-    async fn shorten(
-        &mut self,
-        cx: &mut Cx,
-        sequence: Sequence,
-        broken: Broken,
-    ) -> Result<(Sequence, Broken, u64), Halt> {
-        let begun = Instant::now();
-        let mut last = broken;
-        let mut tree = Shrinking::new(sequence);
-        let mut tries = 0;
-        let mut more = tree.simplify();
-        while more && begun.elapsed() < LONGEST_SHORTENING && !cx.target().health.is_dead() {
-            tries += 1;
-            let (_, broken) = self.once(cx, &tree.current(), false, IMPATIENCE).await?;
-            let wanted = last.violation.invariant;
-            let same = |broken: &Broken| {
-                let invariant = broken.violation.invariant;
-                invariant == wanted || wanted.may_become(invariant)
-            };
-            more = match broken.filter(same) {
-                Some(broken) => {
-                    last = broken;
-                    tree.simplify()
-                }
-                None => tree.complicate(),
-            };
-        }
-        Ok((tree.best().clone(), last, tries))
     }
 }

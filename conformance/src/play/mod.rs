@@ -6,19 +6,24 @@
 //! of it happens once a run, when the first case of the section `prop` asks what was found; the
 //! others only look theirs up.
 
+mod cast;
+mod expand;
 pub mod generate;
 mod hunt;
+mod interrupt;
+mod outside;
 pub mod regressions;
 pub mod sequence;
 pub mod shrink;
 mod stage;
 mod storage;
+mod suspects;
 mod tell;
 
-pub(crate) use tell::suspects;
+pub(crate) use suspects::suspects;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -69,6 +74,8 @@ pub struct Play {
     pub options: PlayOptions,
     found: OnceCell<Result<Arc<Haul>, Halt>>,
     progress: Progress,
+    /// What became of the regression file, where others than this play it.
+    told: Mutex<Vec<String>>,
 }
 
 /// How far the play is, for whoever shows it.
@@ -101,13 +108,24 @@ impl Play {
         played.await.clone()
     }
 
-    /// What became of each sequence of the regression file, a line each.
+    /// Keeps what became of a line of the regression file.
+    pub(crate) fn tell(&self, line: String) {
+        self.told().push(line);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of each line of the regression file, a line each.
     #[must_use]
     pub fn replayed(&self) -> Vec<String> {
-        match self.found.get() {
+        let mut lines = match self.found.get() {
             Some(Ok(haul)) => haul.replayed.clone(),
             _ => Vec::new(),
-        }
+        };
+        lines.extend(self.told().iter().cloned());
+        lines
     }
 
     fn doing(&self, what: Option<&'static str>) {

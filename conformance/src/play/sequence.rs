@@ -36,6 +36,8 @@ pub enum Spelling {
     Accent,
     /// The name of volume 0 with a blank behind it.
     Blank,
+    /// A path that leads up and into a directory which is none of the plugin's.
+    Upwards,
 }
 
 impl Spelling {
@@ -57,6 +59,20 @@ pub enum Options {
     Empty,
     /// One more, which no plugin knows and any may refuse.
     Bogus,
+}
+
+/// A call that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Create, with the usual options.
+    Create,
+    /// Mount.
+    Mount,
+    /// Unmount.
+    Unmount,
+    /// Remove.
+    Remove,
 }
 
 /// One step: a call, a look into the volume, or something that happens to the plugin.
@@ -116,67 +132,112 @@ pub enum Step {
     },
     /// The plugin is killed with `kill -9` and started again.
     Kill,
+    /// The same in the middle of a call, which may have been carried out then or not.
+    KillDuring {
+        /// The call.
+        call: Change,
+        /// The volume.
+        volume: u8,
+        /// The mount ID of a Mount or an Unmount.
+        #[serde(default)]
+        id: u8,
+        /// When: so many hundredths of the time that such a call usually takes after it was sent.
+        percent: u8,
+    },
     /// The plugin is stopped with SIGTERM and started again.
     Restart,
 }
 
 impl Step {
-    /// The volume that the step is about, if it is about one.
-    #[must_use]
-    pub const fn volume(self) -> Option<u8> {
+    /// The volume and the mount ID of the step, where it has them.
+    const fn numbers(&mut self) -> (Option<&mut u8>, Option<&mut u8>) {
         match self {
+            Self::Mount { volume, id }
+            | Self::Unmount { volume, id }
+            | Self::KillDuring {
+                call: Change::Mount | Change::Unmount,
+                volume,
+                id,
+                ..
+            } => (Some(volume), Some(id)),
             Self::Create { volume, .. }
             | Self::Get { volume }
             | Self::Path { volume }
-            | Self::Mount { volume, .. }
-            | Self::Unmount { volume, .. }
             | Self::Remove { volume }
             | Self::Write { volume }
-            | Self::Read { volume } => Some(volume),
-            Self::List | Self::Activate | Self::Kill | Self::Restart => None,
+            | Self::Read { volume }
+            | Self::KillDuring { volume, .. } => (Some(volume), None),
+            Self::List | Self::Activate | Self::Kill | Self::Restart => (None, None),
         }
+    }
+
+    /// The volume that the step is about, if it is about one.
+    #[must_use]
+    pub fn volume(mut self) -> Option<u8> {
+        self.numbers().0.copied()
     }
 
     /// The mount ID of the step, if it has one.
     #[must_use]
-    pub const fn id(self) -> Option<u8> {
-        match self {
-            Self::Mount { id, .. } | Self::Unmount { id, .. } => Some(id),
-            _ => None,
-        }
+    pub fn id(mut self) -> Option<u8> {
+        self.numbers().1.copied()
     }
 
     /// The same step on another volume.
     #[must_use]
-    pub const fn on(mut self, number: u8) -> Self {
-        match &mut self {
-            Self::Create { volume, .. }
-            | Self::Get { volume }
-            | Self::Path { volume }
-            | Self::Mount { volume, .. }
-            | Self::Unmount { volume, .. }
-            | Self::Remove { volume }
-            | Self::Write { volume }
-            | Self::Read { volume } => *volume = number,
-            Self::List | Self::Activate | Self::Kill | Self::Restart => {}
+    pub fn on(mut self, number: u8) -> Self {
+        if let (Some(volume), _) = self.numbers() {
+            *volume = number;
         }
         self
     }
 
     /// The same step with another mount ID.
     #[must_use]
-    pub const fn with_id(mut self, number: u8) -> Self {
-        match &mut self {
-            Self::Mount { id, .. } | Self::Unmount { id, .. } => *id = number,
-            _ => {}
+    pub fn with_id(mut self, number: u8) -> Self {
+        if let (_, Some(id)) = self.numbers() {
+            *id = number;
         }
         self
+    }
+
+    /// The call that is under way while the plugin is killed, as a step of its own.
+    #[must_use]
+    pub const fn interrupted(self) -> Option<Self> {
+        let Self::KillDuring {
+            call, volume, id, ..
+        } = self
+        else {
+            return None;
+        };
+        Some(match call {
+            Change::Create => Self::Create {
+                volume,
+                options: Options::Usual,
+            },
+            Change::Mount => Self::Mount { volume, id },
+            Change::Unmount => Self::Unmount { volume, id },
+            Change::Remove => Self::Remove { volume },
+        })
+    }
+
+    /// Whether it is a call, and nothing but a call.
+    #[must_use]
+    pub const fn is_call(self) -> bool {
+        !matches!(
+            self,
+            Self::Write { .. }
+                | Self::Read { .. }
+                | Self::Kill
+                | Self::KillDuring { .. }
+                | Self::Restart
+        )
     }
 
     /// Whether it starts the plugin again.
     #[must_use]
     pub const fn is_restart(self) -> bool {
-        matches!(self, Self::Kill | Self::Restart)
+        matches!(self, Self::Kill | Self::KillDuring { .. } | Self::Restart)
     }
 }
 

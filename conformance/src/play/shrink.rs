@@ -166,6 +166,22 @@ fn plainer(sequence: &Sequence) -> Vec<Sequence> {
         },
         other => other,
     }));
+    // A kill between calls is plainer than one in the middle of one, and its middle the plainest.
+    add(each(&|step| match step {
+        Step::KillDuring { .. } => Step::Kill,
+        other => other,
+    }));
+    add(each(&|step| match step {
+        Step::KillDuring {
+            call, volume, id, ..
+        } => Step::KillDuring {
+            call,
+            volume,
+            id,
+            percent: 50,
+        },
+        other => other,
+    }));
     for (at, _) in sequence.names.iter().enumerate() {
         let mut plain = sequence.clone();
         if let Some(spelling) = plain.names.get_mut(at) {

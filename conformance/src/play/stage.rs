@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::sequence::{IDS, Options, Sequence, Spelling, Step};
+use super::cast::Cast;
+use super::interrupt::Pace;
+use super::sequence::{Sequence, Step};
 use super::storage::Storage;
-use crate::model::{Call, Habits, Id, Invariant, Model, Name, Reply, Violation};
+use crate::model::{Call, Habits, Id, Invariant, Model, Possible, Reply, Violation};
 use crate::suite::{Answer, Cx, Halt, Ledger, Token};
-
-/// The option that no plugin knows.
-const BOGUS: &str = "volplug-bogus";
+use crate::target::{Canary, Target};
 
 /// How long a plugin may take to end on SIGTERM before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ pub(super) struct Manner {
     pub to_the_end: bool,
     /// How long a volume that nobody holds may stay mounted.
     pub patience: Duration,
+    /// How long calls take.
+    pub pace: Pace,
 }
 
 /// What became of a play.
@@ -45,6 +47,8 @@ pub(super) struct Played {
     pub ids: Vec<Id>,
     /// Whether a call went unanswered.
     pub unanswered: bool,
+    /// How long calls took.
+    pub pace: Pace,
 }
 
 /// Why a step was the last one.
@@ -72,12 +76,13 @@ impl From<Halt> for Stop {
 pub(super) async fn play(
     cx: &mut Cx,
     ledger: &Arc<Ledger>,
+    canary: Option<&Canary>,
     purpose: &str,
     sequence: &Sequence,
     manner: Manner,
 ) -> Result<Played, Halt> {
     cx.enter(Arc::clone(ledger), purpose);
-    let mut stage = Stage::new(cx, sequence, manner);
+    let mut stage = Stage::new(cx, canary, sequence, manner);
     let broken = match stage.all(sequence, manner.to_the_end).await {
         Ok(()) => None,
         Err(Stop::Broken(violation)) => Some(violation),
@@ -87,47 +92,44 @@ pub(super) async fn play(
     Ok(Played {
         steps: stage.steps,
         calls: stage.calls,
-        ids: stage.ids,
-        habits: *stage.model.habits(),
+        ids: stage.cast.ids().to_vec(),
+        habits: stage.model.habits(),
         prompt: stage.prompt,
+        pace: stage.pace,
         broken,
         unanswered,
     })
 }
 
-/// A volume as it is called in this play.
-#[derive(Debug)]
-struct Role {
-    name: Name,
-    /// The ordinary name that options and `--prepare` are given.
-    stand_in: String,
-    strange: bool,
-}
-
-struct Stage<'a> {
-    cx: &'a mut Cx,
-    model: Model,
-    storage: Storage,
-    roles: Vec<Role>,
-    ids: Vec<Id>,
+pub(super) struct Stage<'a> {
+    pub(super) cx: &'a mut Cx,
+    pub(super) model: Possible,
+    pub(super) storage: Storage,
+    cast: Cast,
     steps: Vec<Step>,
     calls: u64,
     prompt: Option<bool>,
+    pub(super) pace: Pace,
+    pub(super) canary: Option<&'a Canary>,
 }
 
 impl<'a> Stage<'a> {
-    fn new(cx: &'a mut Cx, sequence: &Sequence, manner: Manner) -> Self {
-        let roles = roles(cx, sequence);
-        let ids = ids(cx);
+    fn new(
+        cx: &'a mut Cx,
+        canary: Option<&'a Canary>,
+        sequence: &Sequence,
+        manner: Manner,
+    ) -> Self {
         Self {
-            model: Model::new(manner.habits),
+            cast: Cast::of(sequence, cx, canary.map(Canary::dir)),
+            canary,
+            model: Model::new(manner.habits).into(),
             storage: Storage::new(cx.target(), manner.patience),
             cx,
-            roles,
-            ids,
             steps: Vec::new(),
             calls: 0,
             prompt: manner.prompt,
+            pace: manner.pace,
         }
     }
 
@@ -138,25 +140,25 @@ impl<'a> Stage<'a> {
         if to_the_end {
             self.ending().await?;
         }
-        Ok(())
+        self.outside().await
     }
 
     /// Looks at everything once more, and lets go of it hold by hold.
     async fn ending(&mut self) -> Result<(), Stop> {
         self.step(Step::List).await?;
-        for volume in (0_u8..).take(self.roles.len()) {
+        for volume in (0_u8..).take(self.cast.volumes()) {
             self.step(Step::Get { volume }).await?;
-            let role = self.role(volume);
-            let known = role.and_then(|role| self.model.volume(&role.name));
-            let held = known.map(|known| known.holders().cloned().collect::<Vec<_>>());
-            let Some(held) = held else { continue };
+            let name = self.cast.name(volume).unwrap_or_default();
+            if !self.model.may_exist(&name) {
+                continue;
+            }
+            let held = self.model.may_hold(&name);
             if !held.is_empty() {
                 self.step(Step::Path { volume }).await?;
                 self.step(Step::Read { volume }).await?;
             }
             for id in held {
-                let number = self.ids.iter().position(|known| *known == id);
-                let id = number.and_then(|at| u8::try_from(at).ok()).unwrap_or(0);
+                let id = self.cast.number_of(&id).unwrap_or(0);
                 self.step(Step::Unmount { volume, id }).await?;
             }
             self.step(Step::Remove { volume }).await?;
@@ -170,54 +172,18 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         self.steps.push(step);
-        let name = step
-            .volume()
-            .and_then(|number| self.role(number))
-            .map(|role| Name::clone(&role.name))
-            .unwrap_or_default();
-        let id = step
-            .id()
-            .and_then(|id| self.ids.get(usize::from(id)).cloned());
-        let id = id.unwrap_or_default();
+        let name = step.volume().and_then(|number| self.cast.name(number));
+        let name = name.unwrap_or_default();
         match step {
-            Step::Activate => drop(self.call(&Call::Activate).await?),
-            Step::List => drop(self.call(&Call::List).await?),
-            Step::Get { .. } => drop(self.call(&Call::Get(name)).await?),
-            Step::Path { .. } => drop(self.call(&Call::Path(name)).await?),
-            Step::Create { volume, options } => self.create(volume, options).await?,
-            Step::Mount { .. } => {
-                let answer = self.call(&Call::Mount(Name::clone(&name), id)).await?;
-                if answer.is_ok() {
-                    let path = answer.mountpoint();
-                    let (storage, model) = (&mut self.storage, &self.model);
-                    storage.mounted(&target, model, &name, path).await?;
-                    storage.held_stay(model, Some(&name))?;
-                }
-            }
-            Step::Unmount { .. } => {
-                let paths = self.mountpoints(&name);
-                self.call(&Call::Unmount(Name::clone(&name), id)).await?;
-                self.storage.held_stay(&self.model, Some(&name))?;
-                let (storage, model) = (&mut self.storage, &self.model);
-                storage
-                    .released(model, &name, &paths, &mut self.prompt)
-                    .await?;
-            }
-            Step::Remove { .. } => {
-                let answer = self.call(&Call::Remove(Name::clone(&name))).await?;
-                if answer.is_ok() {
-                    self.storage.removed(&name);
-                }
-                self.storage.held_stay(&self.model, Some(&name))?;
-            }
             Step::Write { .. } => {
                 let token = Token {
                     file: PathBuf::from(format!("volplug-{}", self.cx.hex(8))),
                     content: self.cx.hex(32),
                 };
                 let (storage, model) = (&mut self.storage, &self.model);
-                if storage.write(&target, model, &name, token).await? {
+                if let Some(path) = storage.write(&target, model, &name, token).await? {
                     self.cx.step(format!("wrote a file into {name}"));
+                    self.link(&target, path).await;
                 }
             }
             Step::Read { .. } => {
@@ -227,28 +193,86 @@ impl<'a> Stage<'a> {
                 self.cx.kill_plugin().await?;
                 self.start_again().await?;
             }
+            Step::KillDuring { percent, .. } => {
+                let call = step.interrupted();
+                if let Some(call) = call.and_then(|call| self.cast.call(self.cx, call)) {
+                    self.kill_during(&call, percent).await?;
+                    self.start_again().await?;
+                }
+            }
             Step::Restart => {
                 self.cx.step("SIGTERM to the plugin");
                 self.cx.hang_up();
                 self.cx.plugin()?.terminate(STOP_LIMIT).await;
                 self.start_again().await?;
             }
+            Step::Activate
+            | Step::List
+            | Step::Create { .. }
+            | Step::Get { .. }
+            | Step::Path { .. }
+            | Step::Mount { .. }
+            | Step::Unmount { .. }
+            | Step::Remove { .. } => {
+                if let Some(call) = self.cast.call(self.cx, step) {
+                    self.make(&call, &target).await?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Makes a call and judges the answer: its form first, then what it says.
-    async fn call(&mut self, call: &Call) -> Result<Answer, Stop> {
+    /// Makes a call, judges the answer, and looks at what it did to the volume.
+    async fn make(&mut self, call: &Call, target: &Target) -> Result<(), Stop> {
+        let paths = match call {
+            Call::Unmount(name, _) => self.model.may_be_mounted_at(name),
+            _ => Vec::new(),
+        };
+        let answer = self.send(call).await?;
+        let reply = self.judge(call, &answer)?;
+        let (storage, model) = (&mut self.storage, &self.model);
+        match (call, reply) {
+            (Call::Mount(name, _), Reply::Mountpoint(path)) => {
+                storage.mounted(target, model, name, &path).await?;
+                storage.held_stay(model, Some(name))?;
+            }
+            (Call::Unmount(name, _), _) => {
+                storage.held_stay(model, Some(name))?;
+                storage
+                    .released(model, name, &paths, &mut self.prompt)
+                    .await?;
+            }
+            (Call::Remove(name), reply) => {
+                if !reply.is_refusal() {
+                    storage.removed(name);
+                }
+                storage.held_stay(model, Some(name))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sends a call.
+    pub(super) async fn send(&mut self, call: &Call) -> Result<Answer, Stop> {
         self.calls += 1;
+        let begun = Instant::now();
         let answer = match call {
             Call::Create { name, opts, .. } => {
-                let role = self.roles.iter().find(|role| role.name == *name);
-                let stand_in = role.map_or("", |role| role.stand_in.as_str());
+                let stand_in = self.cast.stand_in(name);
                 self.cx.create_for(name, stand_in, opts).await?
             }
             other => self.cx.make(other).await?,
         };
-        let Some(reply) = Reply::of(&answer) else {
+        if answer.wire_error().is_none() {
+            self.pace.took(call.endpoint(), begun.elapsed());
+        }
+        Ok(answer)
+    }
+
+    /// Judges an answer: its form first, then what it says.
+    pub(super) fn judge(&mut self, call: &Call, answer: &Answer) -> Result<Reply, Stop> {
+        let Some(reply) = Reply::of(answer) else {
             return Err(Violation::new(
                 Invariant::WellFormed,
                 format!("{} is answered", answer.endpoint()),
@@ -274,30 +298,11 @@ impl<'a> Stage<'a> {
             .because(rule)
             .into());
         }
-        self.model.advance(call, &reply).map_err(|mut broken| {
+        self.model.step(call, &reply).map_err(|mut broken| {
             broken.actual = format!("{} ({})", broken.actual, answer.describe());
             broken
         })?;
-        Ok(answer)
-    }
-
-    async fn create(&mut self, number: u8, options: Options) -> Result<(), Stop> {
-        let Some(role) = self.role(number) else {
-            return Ok(());
-        };
-        let usual = self.cx.opts_for(&role.stand_in);
-        let opts = match options {
-            Options::Usual => usual,
-            Options::Empty => Some(usual.unwrap_or_default()),
-            Options::Bogus => self.cx.opts_with(&role.stand_in, BOGUS, "1"),
-        };
-        let call = Call::Create {
-            name: Name::clone(&role.name),
-            sound: !role.strange && options != Options::Bogus,
-            opts,
-        };
-        self.call(&call).await?;
-        Ok(())
+        Ok(reply)
     }
 
     async fn start_again(&mut self) -> Result<(), Stop> {
@@ -312,76 +317,10 @@ impl<'a> Stage<'a> {
                 other => other.into(),
             });
         }
-        self.model = std::mem::take(&mut self.model).restart();
+        self.model.restart();
         self.storage.restarted();
         Ok(())
     }
-
-    fn role(&self, number: u8) -> Option<&Role> {
-        self.roles.get(usize::from(number))
-    }
-
-    fn mountpoints(&self, name: &str) -> Vec<String> {
-        let volume = self.model.volume(name);
-        volume
-            .into_iter()
-            .flat_map(|volume| volume.mountpoints().map(str::to_owned))
-            .collect()
-    }
-}
-
-/// What the volumes are called this time.
-fn roles(cx: &mut Cx, sequence: &Sequence) -> Vec<Role> {
-    let mut first = cx.name();
-    // What a slash is most likely taken for.
-    let underscored = first.replace('-', "_");
-    if sequence.names.contains(&Spelling::Slashes) && cx.is_ordinary(&underscored) {
-        first = underscored;
-    }
-    let mut roles = Vec::new();
-    for number in (0_u8..).take(sequence.names.len()) {
-        let stand_in = if number == 0 {
-            first.clone()
-        } else {
-            cx.name()
-        };
-        let spelling = sequence.spelling(number);
-        let hostile = cx.target().hostile;
-        let spelt = spell(&first, spelling)
-            .filter(|_| number > 0)
-            .filter(|name| hostile || (!spelling.is_strange() && cx.is_ordinary(name)))
-            .filter(|name| roles.iter().all(|role: &Role| *role.name != **name));
-        let strange = spelt.as_ref().is_some_and(|name| !cx.is_ordinary(name));
-        roles.push(Role {
-            name: spelt.as_deref().unwrap_or(&stand_in).into(),
-            stand_in,
-            strange,
-        });
-    }
-    roles
-}
-
-/// A name that is like `first` and not the same.
-fn spell(first: &str, spelling: Spelling) -> Option<String> {
-    let name = match spelling {
-        Spelling::Plain => return None,
-        Spelling::Longer => format!("{first}{}", first.chars().last().unwrap_or('x')),
-        Spelling::Capitals => first.to_uppercase(),
-        Spelling::Slashes => first.replace('_', "/"),
-        Spelling::Accent => format!("{first}\u{301}"),
-        Spelling::Blank => format!("{first} "),
-    };
-    (name != first).then_some(name)
-}
-
-/// The mount IDs of this play. The second one differs from the first in its last digit only.
-fn ids(cx: &mut Cx) -> Vec<Id> {
-    let first = cx.id();
-    let (start, last) = first.split_at(first.len().saturating_sub(1));
-    let twin = format!("{start}{}", if last == "0" { "1" } else { "0" });
-    let mut ids = vec![Id::from(first.as_str()), Id::from(twin)];
-    ids.extend((2..IDS).map(|_| Id::from(cx.id())));
-    ids
 }
 
 /// Lets go of whatever a plugin that has lost count may still hold, so that the volumes can be

@@ -1,11 +1,11 @@
 //! What is seen of the volumes from outside: the mount table, and the files that were written.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::stage::Stop;
-use crate::model::{Invariant, Model, Name, Violation};
+use crate::model::{Invariant, Name, Possible, Violation};
 use crate::suite::{Halt, Token, is_root};
 use crate::target::{Target, mounts};
 
@@ -71,14 +71,14 @@ impl Storage {
     pub(super) async fn mounted(
         &mut self,
         target: &Target,
-        model: &Model,
+        model: &Possible,
         name: &Name,
         path: &str,
     ) -> Result<(), Stop> {
         if !self.sees {
             return Ok(());
         }
-        let is_mounted = self.mount_table()?.contains(&PathBuf::from(path));
+        let is_mounted = self.mount_table()?.contains(Path::new(path));
         let seen = self.seen(name);
         seen.shaken = false;
         match seen.real {
@@ -97,19 +97,20 @@ impl Storage {
     }
 
     /// After a call on the volume `about`: whatever is held is still mounted.
-    pub(super) fn held_stay(&mut self, model: &Model, about: Option<&Name>) -> Result<(), Stop> {
+    pub(super) fn held_stay(&mut self, model: &Possible, about: Option<&Name>) -> Result<(), Stop> {
         let sees_mounts = |seen: &Seen| seen.real == Some(true) && !seen.shaken;
         if !self.sees || !self.volumes.values().any(sees_mounts) {
             return Ok(());
         }
         let table = self.mount_table()?;
         for (name, _) in self.volumes.iter().filter(|(_, seen)| sees_mounts(seen)) {
-            let Some(volume) = model.volume(name).filter(|volume| volume.is_held()) else {
+            let held = model.holds(name);
+            if held == 0 {
                 continue;
-            };
-            let missing = volume
-                .mountpoints()
-                .find(|path| !table.contains(&PathBuf::from(path)));
+            }
+            let paths = model.mountpoints(name);
+            let mut paths = paths.iter();
+            let missing = paths.find(|path| !table.contains(Path::new(path)));
             if let Some(path) = missing {
                 let by_itself = about.is_none_or(|about| about == name);
                 let invariant = if by_itself {
@@ -117,7 +118,6 @@ impl Storage {
                 } else {
                     Invariant::Outside
                 };
-                let held = volume.holders().count();
                 return Err(Violation::new(
                     invariant,
                     format!("`{name}`, which is held {held}-fold, stays mounted"),
@@ -132,14 +132,12 @@ impl Storage {
     /// After an Unmount: a volume that nobody holds is released, from `paths` where it was mounted.
     pub(super) async fn released(
         &mut self,
-        model: &Model,
+        model: &Possible,
         name: &Name,
         paths: &[String],
         learnt: &mut Option<bool>,
     ) -> Result<(), Stop> {
-        let held = model
-            .volume(name)
-            .is_some_and(crate::model::Volume::is_held);
+        let held = model.may_be_held(name);
         let seen = self.seen(name);
         if held || seen.real != Some(true) || seen.shaken || *learnt == Some(false) {
             return Ok(());
@@ -147,9 +145,7 @@ impl Storage {
         let begun = Instant::now();
         loop {
             let table = self.mount_table()?;
-            let still = paths
-                .iter()
-                .find(|path| table.contains(&PathBuf::from(path)));
+            let still = paths.iter().find(|path| table.contains(Path::new(path)));
             let Some(path) = still else {
                 learnt.get_or_insert(begun.elapsed() <= AT_ONCE);
                 return Ok(());
@@ -170,19 +166,20 @@ impl Storage {
         }
     }
 
-    /// Writes a token through the last mountpoint, if there is one.
+    /// Writes a token through the last mountpoint, if there is one; that mountpoint.
     pub(super) async fn write(
         &mut self,
         target: &Target,
-        model: &Model,
+        model: &Possible,
         name: &Name,
         token: Token,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Option<PathBuf>, Stop> {
         let seen = self.seen(name);
-        let volume = model.volume(name).filter(|_| !seen.shaken);
-        let path = volume.and_then(|volume| volume.mountpoints().last());
+        let shaken = seen.shaken;
+        let paths = model.mountpoints(name);
+        let path = paths.last().filter(|_| !shaken && model.holds(name) > 0);
         let Some(path) = path.filter(|_| self.sees && self.writes) else {
-            return Ok(false);
+            return Ok(None);
         };
         let file = PathBuf::from(path).join(&token.file);
         match target
@@ -192,9 +189,9 @@ impl Storage {
         {
             Ok(()) => {
                 self.seen(name).tokens.push(token);
-                Ok(true)
+                Ok(Some(PathBuf::from(path)))
             }
-            Err(error) if self.is_blind(&error) => Ok(false),
+            Err(error) if self.is_blind(&error) => Ok(None),
             Err(error) => Err(Violation::new(
                 Invariant::CallsWork,
                 "a file can be written into a mounted volume",
@@ -211,18 +208,18 @@ impl Storage {
     pub(super) async fn read(
         &mut self,
         target: &Target,
-        model: &Model,
+        model: &Possible,
         name: &Name,
     ) -> Result<(), Stop> {
         let seen = self.seen(name);
-        let Some(volume) = model.volume(name).filter(|_| !seen.shaken) else {
+        if seen.shaken || model.holds(name) == 0 {
             return Ok(());
-        };
+        }
         let own = seen.tokens.clone();
         let others: Vec<(Name, PathBuf)> = self
             .volumes
             .iter()
-            .filter(|(other, _)| *other != name && model.volume(other).is_some())
+            .filter(|(other, _)| *other != name && model.may_exist(other))
             .flat_map(|(other, seen)| {
                 seen.tokens
                     .iter()
@@ -237,7 +234,7 @@ impl Storage {
         } else {
             Invariant::DataKept
         };
-        for path in volume.mountpoints().map(PathBuf::from) {
+        for path in model.mountpoints(name).into_iter().map(PathBuf::from) {
             let (own, others, at) = (own.clone(), others.clone(), path.clone());
             let looked = target.files.look(move || Ok(look(&own, &others, &at)));
             match looked.await {
@@ -279,7 +276,7 @@ impl Storage {
     }
 }
 
-fn volume_is_older(model: &Model, name: &str) -> bool {
+fn volume_is_older(model: &Possible, name: &str) -> bool {
     model.leaked_hold(name) == Invariant::Durable
 }
 
@@ -290,7 +287,7 @@ enum Sight {
     Others(Name, PathBuf),
 }
 
-fn look(own: &[Token], others: &[(Name, PathBuf)], at: &std::path::Path) -> Sight {
+fn look(own: &[Token], others: &[(Name, PathBuf)], at: &Path) -> Sight {
     for token in own {
         let path = at.join(&token.file);
         match std::fs::read_to_string(&path) {

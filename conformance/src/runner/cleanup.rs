@@ -75,7 +75,11 @@ async fn remove(cx: &mut Cx, volume: &MadeVolume) -> Result<(), Stays> {
     if removed.is_ok() {
         return Ok(());
     }
-    // It may never have been there.
+    // It may never have been there. List is asked first: a Get may be slow where there is nothing to get.
+    let list = answered(cx.list().await.map_err(given_up)?)?;
+    if list.is_ok() && !list.names().contains(&name) {
+        return Ok(());
+    }
     let get = answered(cx.get(name).await.map_err(given_up)?)?;
     if get.volume().is_none() {
         return Ok(());

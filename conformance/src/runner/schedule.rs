@@ -269,7 +269,9 @@ impl Run<'_> {
                 broken.case, broken.what
             ));
         }
-        let lacking = case.needs.iter().find(|need| !self.has(**need))?;
+        let Some(lacking) = case.needs.iter().find(|need| !self.has(**need)) else {
+            return target.slowness.weary(case.id);
+        };
         let reason = match lacking {
             Need::Filesystem => target
                 .files

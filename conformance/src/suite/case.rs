@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::{CaseResult, Cx};
+use super::{CaseResult, Cx, Halt};
 
 /// The future of a running case.
 pub type CaseFuture<'a> = Pin<Box<dyn Future<Output = CaseResult> + Send + 'a>>;
@@ -38,6 +38,22 @@ pub struct Case {
 }
 
 impl Case {
+    /// What families of cases are made from: a MUST that needs nothing and may run beside others. Its
+    /// text, and how it is judged, have to be filled in.
+    pub const BLANK: Self = Self {
+        id: "",
+        level: Level::Must,
+        title: "",
+        why: "",
+        harm: Harm::NoStart,
+        sources: &[],
+        docker: &[],
+        needs: &[],
+        mode: Mode::Shared,
+        follows: &[],
+        run: |_| Box::pin(async { Err(Halt::Harness("a case without a judge".to_owned())) }),
+    };
+
     /// The section, which is the first half of the id.
     #[must_use]
     pub fn section(&self) -> &'static str {

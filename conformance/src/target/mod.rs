@@ -1,6 +1,7 @@
 //! The plugin under test and what a case may touch: its address, its process, its file system.
 
 pub mod address;
+mod canary;
 mod command;
 mod files;
 mod health;
@@ -9,6 +10,7 @@ mod managed;
 mod mounts;
 mod peer;
 mod process;
+mod slowness;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use canary::Canary;
 pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
@@ -24,6 +27,7 @@ pub use managed::Bundle;
 pub use mounts::{MountEntry, mounts, mounts_of};
 pub use peer::Peer;
 pub use process::{Launch, Plugin, Stopped};
+pub use slowness::Slowness;
 pub use storage::Storage;
 
 use crate::play::Play;
@@ -67,6 +71,8 @@ pub struct Target {
     pub lints: Lints,
     /// Which calls are known to hang.
     pub health: Health,
+    /// Which calls are known to be slow.
+    pub slowness: Slowness,
     /// Whether hostile names and values may be sent.
     pub hostile: bool,
     /// The random play of the run.

@@ -16,9 +16,9 @@ use super::{
     directories::Naming,
     local::unique,
     mounted::PatienceArgs,
-    nfs::{attributes, is_host, relative},
+    nfs::is_host,
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish},
+    shares::{OnRemove, Protocol, Shares, Wish, attributes, directory},
 };
 use crate::{
     StartError,
@@ -224,15 +224,9 @@ impl Protocol for CifsProtocol {
             }
         }
         given.pass_through(&THROUGH, &mut mount)?;
-        let path = given.value("path")?.map(relative).transpose()?;
-        let create = given.flag("create")?.unwrap_or(false);
-        if share.is_none() && (path.is_some() || create) {
-            let key = if create { "create" } else { "path" };
-            return Err(Error::invalid_option(
-                key,
-                "goes with -o share=host/share only",
-            ));
-        }
+        // mount.cifs takes a comma for the end of the share's name.
+        given.value("path")?;
+        let (path, create) = directory(&given, share.is_some(), "share=host/share")?;
         Ok(Wish {
             share,
             path,

@@ -13,7 +13,10 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,7 @@ use crate::{
     StartError,
     error::{Error, ErrorKind},
     host,
+    logging::carried,
     mount::{Patience, bounded::within, point, table},
     types::VolumeName,
 };
@@ -64,6 +68,8 @@ struct Inner<M> {
     host: String,
     /// Mounting the storage is one at a time.
     mounting: tokio::sync::Mutex<()>,
+    /// Whether this process has looked for what others left in the trash.
+    swept: AtomicBool,
 }
 
 impl<M: Mounter> Directories<M> {
@@ -87,6 +93,7 @@ impl<M: Mounter> Directories<M> {
             known: LastKnown::read(own.join(KNOWN)),
             host: host::identity(own).map_err(|error| StartError::state(own, error))?,
             mounting: tokio::sync::Mutex::default(),
+            swept: AtomicBool::new(false),
         })))
     }
 
@@ -110,7 +117,14 @@ impl<M: Mounter> Directories<M> {
     /// The volumes on the storage; `None` when nothing was ever known of it.
     pub(super) async fn inventory(&self) -> Option<Vec<VolumeName>> {
         let inner = Arc::clone(&self.0);
-        let list = async move { inner.list().await };
+        let list = async move {
+            let names = inner.list().await?;
+            if !inner.swept.swap(true, Ordering::Relaxed) {
+                let control = inner.control.clone();
+                in_background(move || work::sweep(&control));
+            }
+            Ok(names)
+        };
         let directories = self.0.known.inventory(list).await?;
         let naming = self.0.naming;
         let names = directories.iter().filter_map(|name| naming.name_of(name));
@@ -203,12 +217,7 @@ impl<M: Mounter> Directories<M> {
 
     /// Deletes in the background what was retired to be deleted.
     pub(super) fn discard(&self, moved: Moved) {
-        let spawned = std::thread::Builder::new()
-            .name("trash".to_owned())
-            .spawn(move || work::discard(&moved));
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "a removed volume stays in the trash of the storage");
-        }
+        in_background(move || work::discard(&moved));
     }
 
     /// Lets `work` use the mounted storage; it is given the storage's root.
@@ -313,6 +322,16 @@ impl<M: Mounter> Inner<M> {
         let naming = self.naming;
         self.run(self.patience.mount, move |root| work::list(root, naming))
             .await
+    }
+}
+
+/// Deleting may take long, and nobody waits for it.
+fn in_background(work: impl FnOnce() + Send + 'static) {
+    let spawned = std::thread::Builder::new()
+        .name("trash".to_owned())
+        .spawn(carried(work));
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "a removed volume stays in the trash of the storage");
     }
 }
 

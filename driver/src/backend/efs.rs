@@ -15,9 +15,9 @@ use super::{
     BackendConfig, Found, Site,
     directories::Naming,
     mounted::PatienceArgs,
-    nfs::{self, attributes, relative},
+    nfs::{self, NfsShare},
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish},
+    shares::{OnRemove, Protocol, Shares, Wish, attributes, relative},
 };
 use crate::{
     StartError,
@@ -287,24 +287,12 @@ impl Protocol for EfsProtocol {
                 "needs Amazon's mount helper: install amazon-efs-utils where the driver runs",
             ));
         }
-        let mut all = self.defaults.clone();
-        if ["hard", "soft", "softerr"]
-            .iter()
-            .any(|name| options.has(name))
-        {
-            ["hard", "soft", "softerr"]
-                .iter()
-                .for_each(|name| all.remove(name));
-        }
-        all.extend(options);
-        if !all.has("retry") {
-            all.put("retry", 0);
-        }
+        let all = nfs::combined(&self.defaults, options);
         let host = match share.mount_target {
             Some(address) => address.to_string(),
             None => self.targets.of(&share.fs_id).await?,
         };
-        let share = nfs::share(&host, &share.path);
+        let share = NfsShare::new(&host, &share.path);
         nfs::helper(&share, &all, point).run(limit).await.map(drop)
     }
 }

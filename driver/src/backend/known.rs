@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::{Presence, local::unique};
 use crate::error::{Error, ErrorKind};
@@ -169,7 +170,7 @@ impl LastKnown {
         if was_silent && known.asking_again.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let asked = tokio::spawn(async move {
+        let asking = async move {
             let answer = question.await;
             match &answer {
                 Ok(_) => known.answered(),
@@ -179,7 +180,8 @@ impl LastKnown {
                 known.asking_again.store(false, Ordering::Relaxed);
             }
             answer
-        });
+        };
+        let asked = tokio::spawn(asking.in_current_span());
         if was_silent {
             return None;
         }

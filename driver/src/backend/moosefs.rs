@@ -4,18 +4,16 @@
 //! to see and make directories; each volume that is used is mounted
 //! by an `mfsmount` of its own, straight from the master.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod cluster;
+
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Map, Value};
 
 use super::{
     Backend, BackendConfig, DataOnRemove, Elsewhere, Found, Presence, Provisioned, Site, Spec,
-    directories::{Attributes, Directories, Mounter, Moved, Naming},
-    local::unique,
-    mounted::{Mountpoints, PatienceArgs, visit},
+    directories::{Attributes, Directories, Moved, Naming},
+    mounted::{Mountpoints, PatienceArgs},
     nfs::is_host,
     options::Given,
     shares::OnRemove,
@@ -23,16 +21,11 @@ use super::{
 use crate::{
     StartError,
     error::{Error, ErrorKind, Quoted},
-    mount::{
-        Patience,
-        helper::Helper,
-        options::{MountOptions, check_value},
-        secrets::{self, PrivateFile},
-    },
+    mount::{helper::Helper, options::MountOptions},
     types::{Options, VolumeName},
 };
+use cluster::{CLIENT, Cluster};
 
-const CLIENT: &str = "moosefs-client";
 const ACCEPTED: [&str; 4] = ["StorageClass", "gid", "mode", "uid"];
 /// How long a call waits for a master that is away before it fails; without it, for ever.
 const TIMEOUT: &str = "mfstimeout";
@@ -134,7 +127,7 @@ impl BackendConfig for MooseFsArgs {
             directories: Directories::new(
                 cluster,
                 site.root.own().join("control"),
-                &site.root.own(),
+                site.root.own(),
                 Naming::Plain,
                 patience,
             )?,
@@ -184,102 +177,6 @@ impl MooseFs {
                 Quoted(class)
             ),
         ))
-    }
-}
-
-/// One MooseFS, and the path on it.
-#[derive(Debug)]
-struct Cluster {
-    host: String,
-    port: u16,
-    path: String,
-    options: MountOptions,
-    password_file: Option<PathBuf>,
-    private: PathBuf,
-    visits: PathBuf,
-    patience: Patience,
-}
-
-impl Cluster {
-    async fn mount_path(
-        &self,
-        path: &str,
-        point: &Path,
-        fresh: bool,
-        limit: Duration,
-    ) -> Result<(), Error> {
-        let password = match &self.password_file {
-            None => None,
-            Some(path) => Some(
-                secrets::read_line(path)
-                    .and_then(|password| check_value(password.expose()).map(|()| password))
-                    .map_err(|problem| Error::internal("use the password file", problem))?,
-            ),
-        };
-        let file = match &password {
-            None => None,
-            Some(password) => {
-                let line = format!("mfspassword={}\n", password.expose());
-                let file = PrivateFile::write(&self.private, &unique(), &line)
-                    .map_err(|cause| Error::internal("write the password for mfsmount", cause))?;
-                Some(file)
-            }
-        };
-        let mut helper = self.helper(path, point, fresh, file.as_ref().map(PrivateFile::path));
-        if let Some(password) = &password {
-            helper = helper.hiding(password.expose());
-        }
-        helper.run(limit).await.map(drop)
-    }
-
-    /// `mfsmount POINT -H HOST -P PORT -S PATH -o OPTIONS`, see mfsmount(8). `fresh`: what other
-    /// hosts do must be seen at once.
-    fn helper(&self, path: &str, point: &Path, fresh: bool, config: Option<&Path>) -> Helper {
-        let mut options = self.options.clone();
-        if fresh {
-            options.put("mfsattrcacheto", 0);
-            options.put("mfsdirentrycacheto", 0);
-        }
-        let mut helper = Helper::new("mfsmount", CLIENT).arg(point).args([
-            "-H",
-            &self.host,
-            "-P",
-            &self.port.to_string(),
-            "-S",
-            path,
-        ]);
-        if let Some(config) = config {
-            helper = helper.arg("-c").arg(config);
-        }
-        helper.arg("-o").arg(options.to_string())
-    }
-
-    /// Makes the path that holds the volumes, which mfsmount refuses to mount before.
-    async fn make_path(&self, limit: Duration) -> Result<(), Error> {
-        let point = self.visits.join(unique());
-        let path = self.path.trim_start_matches('/').to_owned();
-        let mount = self.mount_path("/", &point, true, limit);
-        visit(&point, &self.patience, mount, move |root| {
-            std::fs::create_dir_all(root.join(path)).map_err(|cause| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    format!("the storage refused: {cause}"),
-                )
-            })
-        })
-        .await
-    }
-}
-
-impl Mounter for Cluster {
-    async fn mount(&self, point: &Path, limit: Duration) -> Result<(), Error> {
-        match self.mount_path(&self.path, point, true, limit).await {
-            Err(error) if error.to_string().contains("No such file or directory") => {
-                self.make_path(limit).await?;
-                self.mount_path(&self.path, point, true, limit).await
-            }
-            mounted => mounted,
-        }
     }
 }
 
@@ -470,7 +367,10 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::mount::Patience;
 
     #[test]
     fn what_is_run() {

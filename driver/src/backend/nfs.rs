@@ -3,21 +3,26 @@
 //! A volume is a directory of the default share (`--share`), or names its export: by
 //! `-o share=host:/path`, or, as netshare does, by its own name: `-v host/path:/data`.
 
+mod share;
+
 use std::{path::Path, time::Duration};
 
 use super::{
     BackendConfig, Found, Site,
-    directories::{Attributes, Naming},
+    directories::Naming,
     mounted::PatienceArgs,
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish},
+    shares::{OnRemove, Protocol, Shares, Wish, attributes, directory},
 };
 use crate::{
     StartError,
-    error::{Error, Quoted},
+    error::Error,
     mount::{helper::Helper, options::MountOptions},
     types::{Options, VolumeName},
 };
+pub use share::NfsShare;
+pub(super) use share::is_host;
+use share::{parse_share, share_in_name};
 
 /// Versions that can be asked for.
 const VERSIONS: [&str; 5] = ["3", "4", "4.0", "4.1", "4.2"];
@@ -103,25 +108,6 @@ pub struct NfsArgs {
     pub patience: PatienceArgs,
 }
 
-/// Where an export is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NfsShare {
-    host: String,
-    path: String,
-}
-
-impl NfsShare {
-    /// `host:/path`, or `[address]:/path`.
-    fn source(&self) -> String {
-        let Self { host, path } = self;
-        if host.contains(':') {
-            format!("[{host}]:{path}")
-        } else {
-            format!("{host}:{path}")
-        }
-    }
-}
-
 /// The NFS backend.
 pub type Nfs = Shares<NfsProtocol>;
 
@@ -158,28 +144,6 @@ pub struct NfsProtocol {
     defaults: MountOptions,
 }
 
-impl NfsProtocol {
-    fn mount_options(&self, wish: &MountOptions) -> MountOptions {
-        let mut options = self.defaults.clone();
-        // Each undoes the other in the order given, so only one may be there.
-        for group in [
-            ["hard", "soft", "softerr"],
-            ["sync", "async", ""],
-            ["lock", "nolock", ""],
-        ] {
-            if group.iter().any(|name| wish.has(name)) {
-                group.iter().for_each(|name| options.remove(name));
-            }
-        }
-        options.extend(wish);
-        if !options.has("retry") {
-            // mount.nfs would try again for two minutes.
-            options.put("retry", 0);
-        }
-        options
-    }
-}
-
 impl Protocol for NfsProtocol {
     type Share = NfsShare;
 
@@ -205,18 +169,10 @@ impl Protocol for NfsProtocol {
             }
         }
         given.pass_through(&THROUGH, &mut mount)?;
-        let path = given.text("path")?;
-        let create = given.flag("create")?.unwrap_or(false);
-        if share.is_none() && (path.is_some() || create) {
-            let key = if create { "create" } else { "path" };
-            return Err(Error::invalid_option(
-                key,
-                "goes with -o share=host:/path only",
-            ));
-        }
+        let (path, create) = directory(&given, share.is_some(), "share=host:/path")?;
         Ok(Wish {
             share,
-            path: path.map(relative).transpose()?,
+            path,
             create,
             attributes: attributes(&given)?,
             options: mount,
@@ -228,11 +184,7 @@ impl Protocol for NfsProtocol {
     }
 
     fn below(&self, share: &NfsShare, directory: &str) -> NfsShare {
-        let path = share.path.trim_end_matches('/');
-        NfsShare {
-            host: share.host.clone(),
-            path: format!("{path}/{directory}"),
-        }
+        share.below(directory)
     }
 
     async fn mount(
@@ -242,11 +194,32 @@ impl Protocol for NfsProtocol {
         point: &Path,
         limit: Duration,
     ) -> Result<(), Error> {
-        helper(share, &self.mount_options(options), point)
+        helper(share, &combined(&self.defaults, options), point)
             .run(limit)
             .await
             .map(drop)
     }
+}
+
+/// The driver's mount options with those of a volume over them.
+pub(super) fn combined(defaults: &MountOptions, wish: &MountOptions) -> MountOptions {
+    let mut options = defaults.clone();
+    // Each undoes the other in the order given, so only one may be there.
+    for group in [
+        ["hard", "soft", "softerr"],
+        ["sync", "async", ""],
+        ["lock", "nolock", ""],
+    ] {
+        if group.iter().any(|name| wish.has(name)) {
+            group.iter().for_each(|name| options.remove(name));
+        }
+    }
+    options.extend(wish);
+    if !options.has("retry") {
+        // mount.nfs would try again for two minutes.
+        options.put("retry", 0);
+    }
+    options
 }
 
 /// `mount.nfs SOURCE POINT -o OPTIONS`, see mount.nfs(8).
@@ -256,81 +229,6 @@ pub(super) fn helper(share: &NfsShare, options: &MountOptions, point: &Path) -> 
         .arg(point)
         .arg("-o")
         .arg(options.to_string())
-}
-
-/// A share whose parts are known to be good.
-pub(super) fn share(host: &str, path: &str) -> NfsShare {
-    NfsShare {
-        host: host.to_owned(),
-        path: path.to_owned(),
-    }
-}
-
-/// `uid`, `gid` and `mode` of a directory that is made.
-pub(super) fn attributes(given: &Given<'_>) -> Result<Attributes, Error> {
-    Ok(Attributes {
-        mode: given.mode("mode")?,
-        uid: given.id("uid")?,
-        gid: given.id("gid")?,
-    })
-}
-
-/// A path below a share: without `..`, without a slash in front.
-pub(super) fn relative(path: &str) -> Result<String, Error> {
-    let parts: Vec<_> = path
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
-    if parts.contains(&"..") {
-        return Err(Error::invalid_option("path", "it leads out of the share"));
-    }
-    if parts.is_empty() {
-        return Err(Error::invalid_option("path", "it names no directory"));
-    }
-    Ok(parts.join("/"))
-}
-
-/// `host:/path`; an IPv6 address stands in brackets.
-pub(super) fn parse_share(text: &str) -> Result<NfsShare, String> {
-    let (host, path) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:").ok_or_else(|| expected(text))?,
-        None => text.split_once(':').ok_or_else(|| expected(text))?,
-    };
-    let share = NfsShare {
-        host: host.to_owned(),
-        path: path.to_owned(),
-    };
-    if !is_host(host) || !path.starts_with('/') || path.chars().any(char::is_control) {
-        return Err(expected(text));
-    }
-    if path.split('/').any(|part| part == "..") {
-        return Err(format!("{} leads upwards", Quoted(text)));
-    }
-    Ok(share)
-}
-
-fn expected(text: &str) -> String {
-    format!("{} is no NFS share; expected HOST:/PATH", Quoted(text))
-}
-
-/// `host/path`, as in `docker run -v nas.example/export/data:/data --volume-driver nfs`.
-fn share_in_name(name: &str) -> Option<NfsShare> {
-    let (host, path) = match name.split_once(":/") {
-        Some((host, path)) => (host, path),
-        None => name.split_once('/')?,
-    };
-    parse_share(&format!("{host}:/{path}"))
-        .ok()
-        .filter(|share| share.path.len() > 1)
-}
-
-/// A host name or address, and surely no option or path.
-pub(super) fn is_host(host: &str) -> bool {
-    let fits =
-        |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_' | ':' | '%');
-    host.starts_with(|char: char| char.is_ascii_alphanumeric() || char == ':')
-        && host.len() <= 253
-        && host.chars().all(fits)
 }
 
 #[cfg(test)]
@@ -364,7 +262,7 @@ mod tests {
         }
         helper(
             &share,
-            &protocol.mount_options(&wish.options),
+            &combined(&protocol.defaults, &wish.options),
             Path::new("/m"),
         )
         .shown()

@@ -201,7 +201,7 @@ impl BackendConfig for QuobyteArgs {
             directories: Directories::new(
                 shared,
                 mount_path.clone(),
-                &site.root.own(),
+                site.root.own(),
                 Naming::Plain,
                 patience,
             )?,

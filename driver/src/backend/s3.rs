@@ -118,7 +118,7 @@ impl BackendConfig for S3Args {
             None => None,
             Some(place) => {
                 let (client, keys) = (client.clone(), Arc::clone(&keys));
-                Some(Catalogue::new(client, keys, place, &site.root.own())?)
+                Some(Catalogue::new(client, keys, place, site.root.own())?)
             }
         };
         let storage = S3 {

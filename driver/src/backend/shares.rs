@@ -21,6 +21,7 @@ use super::{
     directories::{Attributes, Directories, Mounter, Moved, Naming},
     local::unique,
     mounted::{Mountpoints, visit},
+    options::Given,
 };
 use crate::{
     StartError,
@@ -142,7 +143,7 @@ impl<P: Protocol> Shares<P> {
             Some(_) => Some(Directories::new(
                 Default(std::sync::Arc::clone(&server)),
                 root.own().join("control"),
-                &root.own(),
+                root.own(),
                 P::NAMING,
                 patience,
             )?),
@@ -204,6 +205,49 @@ impl<P: Protocol> Shares<P> {
         })
         .await
     }
+}
+
+/// The directory that a volume names on a share of its own, and whether to make it. `expected` is
+/// how a share is named, for who names a directory without one.
+pub(super) fn directory(
+    given: &Given<'_>,
+    has_share: bool,
+    expected: &str,
+) -> Result<(Option<String>, bool), Error> {
+    let path = given.text("path")?;
+    let create = given.flag("create")?.unwrap_or(false);
+    if !has_share && (path.is_some() || create) {
+        let key = if create { "create" } else { "path" };
+        return Err(Error::invalid_option(
+            key,
+            format!("goes with -o {expected} only"),
+        ));
+    }
+    Ok((path.map(relative).transpose()?, create))
+}
+
+/// `uid`, `gid` and `mode` of a directory that is made.
+pub(super) fn attributes(given: &Given<'_>) -> Result<Attributes, Error> {
+    Ok(Attributes {
+        mode: given.mode("mode")?,
+        uid: given.id("uid")?,
+        gid: given.id("gid")?,
+    })
+}
+
+/// A path below a share: without `..`, without a slash in front.
+pub(super) fn relative(path: &str) -> Result<String, Error> {
+    let parts: Vec<_> = path
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    if parts.contains(&"..") {
+        return Err(Error::invalid_option("path", "it leads out of the share"));
+    }
+    if parts.is_empty() {
+        return Err(Error::invalid_option("path", "it names no directory"));
+    }
+    Ok(parts.join("/"))
 }
 
 fn no_share(backend: &str) -> Error {

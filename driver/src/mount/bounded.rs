@@ -17,6 +17,8 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
+use crate::logging::carried;
+
 /// Calls into one storage at a time, answered or not.
 const MAX_CALLS: usize = 32;
 
@@ -69,12 +71,12 @@ pub(crate) async fn within<T: Send + 'static>(
     let (sender, receiver) = oneshot::channel();
     let spawned = thread::Builder::new()
         .name("storage".to_owned())
-        .spawn(move || {
+        .spawn(carried(move || {
             let result = work();
             drop(ticket);
             // Nobody listens any more when it took too long.
             let _ = sender.send(result);
-        });
+        }));
     if spawned.is_err() {
         return Err(NoAnswer::TooManyWaiting);
     }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, pin::Pin, sync::Arc};
 
+use tracing::Instrument as _;
+
 use super::PluginOptions;
 use crate::{
     StartError,
@@ -78,7 +80,7 @@ async fn live<B: Backend>(
 ) -> Result<(), StartError> {
     let restoring = tokio::spawn({
         let keeper = keeper.clone();
-        async move { keeper.restore().await }
+        async move { keeper.restore().await }.in_current_span()
     });
     let served = serving.await;
     restoring.abort();

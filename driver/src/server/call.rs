@@ -15,6 +15,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use super::{Limits, answer::Answer, request::Request};
 use crate::{
@@ -146,7 +147,7 @@ impl<D: VolumeDriver> Detached<'_, D> {
         let (done, waiting) = oneshot::channel();
         let (call, driver) = (call(Arc::clone(self.driver)), Arc::clone(self.driver));
         let (working, name) = (self.working.clone(), self.name.clone());
-        tokio::spawn(async move {
+        let task = async move {
             let _working = working;
             let outcome = CatchPanic(pin!(call)).await;
             let outcome =
@@ -155,7 +156,8 @@ impl<D: VolumeDriver> Detached<'_, D> {
                 tracing::debug!(volume = %name, "the client left before the answer");
                 unheard(driver, result).await;
             }
-        });
+        };
+        tokio::spawn(task.in_current_span());
         match tokio::time::timeout(self.limit, waiting).await {
             Ok(Ok(Ok(result))) => answer(result),
             Ok(Ok(Err(error))) => Answer::error(&error),

@@ -15,20 +15,24 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
+    const ALL: [Self; 9] = [
+        Self::Activate,
+        Self::Capabilities,
+        Self::Create,
+        Self::Get,
+        Self::List,
+        Self::Path,
+        Self::Mount,
+        Self::Unmount,
+        Self::Remove,
+    ];
+
     /// The endpoint at a path.
     pub(super) fn at(path: &str) -> Option<Self> {
-        Some(match path {
-            "/Plugin.Activate" => Self::Activate,
-            "/VolumeDriver.Capabilities" => Self::Capabilities,
-            "/VolumeDriver.Create" => Self::Create,
-            "/VolumeDriver.Get" => Self::Get,
-            "/VolumeDriver.List" => Self::List,
-            "/VolumeDriver.Path" => Self::Path,
-            "/VolumeDriver.Mount" => Self::Mount,
-            "/VolumeDriver.Unmount" => Self::Unmount,
-            "/VolumeDriver.Remove" => Self::Remove,
-            _ => return None,
-        })
+        let name = path.strip_prefix('/')?;
+        Self::ALL
+            .into_iter()
+            .find(|endpoint| endpoint.name() == name)
     }
 
     /// The path without its slash, as messages name it.

@@ -25,6 +25,7 @@ use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
 };
+use tracing::Instrument as _;
 
 use crate::{StartError, VolumeDriver};
 pub(crate) use announce::{Announcement, ClientTls, SpecFile};
@@ -82,12 +83,13 @@ impl<D: VolumeDriver> Server<D> {
         for listener in listeners {
             let acceptor = listener.into_acceptor()?;
             tracing::info!(address = %acceptor, "listening");
-            accepting.spawn(accept(
+            let accepting_here = accept(
                 acceptor,
                 service.clone(),
                 Arc::clone(&slots),
                 stopping.clone(),
-            ));
+            );
+            accepting.spawn(accepting_here.in_current_span());
         }
         drop((service, stopping));
         shutdown.await;
@@ -128,10 +130,11 @@ async fn accept<D: VolumeDriver>(
         match incoming {
             Ok(incoming) => {
                 let serving = connection::serve(incoming, service.clone(), stopping.clone());
-                connections.spawn(async move {
+                let serving = async move {
                     let _slot = slot;
                     serving.await;
-                });
+                };
+                connections.spawn(serving.in_current_span());
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");

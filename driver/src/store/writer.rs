@@ -17,7 +17,7 @@ use redb::Database;
 use tokio::sync::oneshot;
 
 use super::{Shared, VOLUMES, file, unavailable};
-use crate::error::Error;
+use crate::{error::Error, logging::carried};
 
 /// Bounds the memory and the length of one transaction.
 const BATCH: usize = 1024;
@@ -41,7 +41,7 @@ impl Writer {
         let (changes, queue) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("volplug-store".to_owned())
-            .spawn(move || work(&shared, &path, &queue))?;
+            .spawn(carried(move || work(&shared, &path, &queue)))?;
         Ok(Self {
             changes: Some(changes),
             thread: Some(thread),

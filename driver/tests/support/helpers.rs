@@ -16,6 +16,8 @@ use nix::{
 };
 use tempfile::TempDir;
 
+use super::trials::Skip;
+
 /// A server that is a directory, and the helpers that mount it.
 #[derive(Debug)]
 pub struct Stage {
@@ -25,13 +27,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// `None` without the right to mount; the test is skipped and says so.
-    pub fn new() -> Option<Self> {
+    /// Skips without the right to mount.
+    pub fn new() -> Result<Self, Skip> {
         // This thread, and with it the processes that it starts, gets mounts of its own.
-        if unshare(CloneFlags::CLONE_NEWNS).is_err() {
-            eprintln!("skipped: mounting needs root");
-            return None;
-        }
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|_| Skip("mounting needs root".to_owned()))?;
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         let stage = Self {
@@ -40,7 +39,7 @@ impl Stage {
         };
         fs::create_dir(stage.server()).unwrap();
         fs::create_dir(stage.bin()).unwrap();
-        Some(stage)
+        Ok(stage)
     }
 
     /// What the server has.

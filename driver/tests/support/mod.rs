@@ -1,12 +1,18 @@
 //! What the tests share: a raw client, and the driver as a process that can be killed.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    unused_macros,
+    reason = "each test binary uses its part"
+)]
 
 pub mod helpers;
 pub mod process;
 pub mod service;
 pub mod several;
-pub mod storage;
+pub mod trials;
 
 use std::{
     io::{self, Read, Write},

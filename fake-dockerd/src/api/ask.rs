@@ -23,7 +23,7 @@ pub(super) struct Ask {
     /// The version that the client speaks: of the path, or the engine's own.
     pub(super) version: Version,
     query: Vec<(String, String)>,
-    profile: &'static Profile,
+    pub(super) profile: &'static Profile,
     pub(super) request: Request<Incoming>,
 }
 
@@ -122,16 +122,19 @@ impl Ask {
         }
     }
 
-    /// A filter that is a switch.
+    /// A filter that is a switch. Other values beside one that makes sense are passed over.
     pub(super) fn switch(&self, filters: &Filters, key: &str) -> Result<Option<bool>> {
-        match filters.get(key) {
-            [] => Ok(None),
-            values if values.iter().all(|value| value == "true" || value == "1") => Ok(Some(true)),
-            values if values.iter().all(|value| value == "false" || value == "0") => {
-                Ok(Some(false))
-            }
+        let values = filters.get(key);
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let says = |words: [&str; 2]| values.iter().any(|value| words.contains(&value.as_str()));
+        match (says(["true", "1"]), says(["false", "0"])) {
+            (true, false) => Ok(Some(true)),
+            (false, true) => Ok(Some(false)),
+            (true, true) if self.profile.contradiction_is_true => Ok(Some(true)),
             // As Go's %s writes a list.
-            values => Err(self.invalid_filter(&format!("{key}=[{}]", values.join(" ")))),
+            _ => Err(self.invalid_filter(&format!("{key}=[{}]", values.join(" ")))),
         }
     }
 

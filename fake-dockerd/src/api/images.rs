@@ -217,13 +217,23 @@ async fn import(api: &Arc<Api>, ask: Ask) -> Answer {
         "" => None,
         repository => Some(reference::join(repository, ask.value("tag"))?),
     };
+    let config = ImageConfig::of_changes(ask.values("changes"));
+    let message = ask.value("message").to_owned();
+    let (body, unread) = bodies::incoming(ask.request);
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            drop(body);
+            unread.await;
+            return Err(error.into());
+        }
+    };
     let asked = Import {
         reference,
-        message: ask.value("message").to_owned(),
-        config: ImageConfig::of_changes(ask.values("changes"))?,
+        message,
+        config,
     };
     let importing = Arc::clone(api);
-    let (body, unread) = bodies::incoming(ask.request);
     let import = move || importing.daemon.core.images.import(body, asked);
     let image = tokio::task::spawn_blocking(import).await;
     unread.await;

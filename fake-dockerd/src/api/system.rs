@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Response};
 use super::ask::Ask;
+use super::containers::list;
 use super::errors::Answer;
-use super::{Api, containers, images, is_head};
+use super::{Api, images, is_head};
 use crate::error::Error;
-use crate::files::tree;
 use crate::volumes::Volume;
 
 /// The storage driver: a directory per container.
@@ -159,15 +159,7 @@ pub(super) async fn disk_usage(api: &Api, ask: &Ask) -> Answer {
     };
     let containers = if wants("container") {
         let all = api.daemon.container_list();
-        let sized = all.iter().map(|one| {
-            let mut shown = containers::list::listed(api, one);
-            if let Some(fields) = shown.as_object_mut() {
-                let written = tree::size(&api.daemon.core.rootfs(&one.id));
-                fields.insert("SizeRw".to_owned(), json!(written));
-                fields.insert("SizeRootFs".to_owned(), json!(written));
-            }
-            shown
-        });
+        let sized = all.iter().map(|one| list::listed_with_size(api, one));
         sized.collect()
     } else {
         Vec::new()

@@ -7,6 +7,7 @@ use super::Api;
 use super::answer;
 use super::ask::{Ask, Version};
 use super::errors::Answer;
+use crate::error::{Error, Result};
 use crate::volumes::{Pairs, PruneFilters, VolumeCreate, VolumeFilters};
 
 /// From this version on `volume prune` takes anonymous volumes only, unless told otherwise.
@@ -59,12 +60,36 @@ pub(super) async fn remove(api: &Api, ask: &Ask, name: &str) -> Answer {
 
 /// `POST /volumes/prune`.
 pub(super) async fn prune(api: &Api, ask: &Ask) -> Answer {
-    let filters = ask.filters(&["all", "label", "label!"])?;
-    let all = ask.switch(&filters, "all")?.unwrap_or(false);
+    let known: &[&str] = match ask.profile.prunes_anonymous_only {
+        true => &["all", "label", "label!"],
+        false => &["label", "label!"],
+    };
+    let filters = ask.filters(known)?;
+    let all = prunes_all(filters.get("all"))?;
     let filters = PruneFilters {
         label: filters.list("label"),
         label_not: filters.list("label!"),
         all: all || ask.version < PRUNES_ANONYMOUS,
     };
     Ok(answer::ok(&api.daemon.volume_prune(filters).await?))
+}
+
+/// moby's `withPrune`, which takes whatever Go's `strconv.ParseBool` does.
+fn prunes_all(values: &[String]) -> Result<bool> {
+    let [value] = values else {
+        return match values {
+            [] => Ok(false),
+            several => Err(Error::invalid(format!(
+                "invalid filter 'all=[{}]': only one value is expected",
+                several.join(" ")
+            ))),
+        };
+    };
+    match value.as_str() {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        other => Err(Error::invalid(format!(
+            "invalid filter 'all': strconv.ParseBool: parsing {other:?}: invalid syntax"
+        ))),
+    }
 }

@@ -4,6 +4,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::container::{Container, Inner, Record};
 use super::exit::restarts_with_daemon;
@@ -14,6 +17,8 @@ use crate::runtime::Process;
 
 /// The exit code of a container that ended while nobody looked.
 const LOST: i32 = 255;
+const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
 
 impl Core {
     /// Takes over the containers that the last daemon left, phase by phase as dockerd does.
@@ -116,11 +121,20 @@ impl Core {
 
     /// Brings the state of a container that was running in line with what became of its process.
     async fn take_over(self: &Arc<Self>, container: &Arc<Container>) {
+        let kept = self.container_directory(&container.id);
+        let found = self.runtime.find(&container.id, &kept);
         if !container.state().running {
+            // Started by a daemon that did not live to write it down.
+            if let Some(process) = found {
+                process.signal(SIGKILL);
+            }
             return;
         }
-        match self.runtime.find(&container.id) {
+        match found {
             Some(process) if self.live_restore => {
+                if let Ok(exit_code) = timeout(Duration::ZERO, process.wait()).await {
+                    return self.settle(container, exit_code).await;
+                }
                 let mut inner = container.inner.lock().await;
                 container.streams.begin();
                 process.redirect(Arc::clone(&container.streams));
@@ -138,17 +152,15 @@ impl Core {
     /// Stops what outlived a daemon that was killed. Its volumes were not looked up yet, and so
     /// **nothing is unmounted**: the mount's ID stays, and the next start mounts with it again.
     async fn shut_down_survivor(&self, container: &Arc<Container>, process: Arc<dyn Process>) {
-        const SIGTERM: i32 = 15;
-        const SIGKILL: i32 = 9;
         {
             let mut inner = container.inner.lock().await;
             inner.flags.manually_stopped = true;
         }
+        container.streams.begin();
+        process.redirect(Arc::clone(&container.streams));
         process.signal(SIGTERM);
         let timeout = container.asked.stop_timeout.unwrap_or(10);
-        let limit = u64::try_from(timeout)
-            .ok()
-            .map(std::time::Duration::from_secs);
+        let limit = u64::try_from(timeout).ok().map(Duration::from_secs);
         let clock = self.context.clock;
         let exit_code = match clock.within(limit, process.wait()).await {
             Some(exit_code) => exit_code,
@@ -157,6 +169,7 @@ impl Core {
                 process.wait().await
             }
         };
+        container.streams.end();
         self.settle(container, exit_code).await;
     }
 

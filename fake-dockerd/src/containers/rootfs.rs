@@ -5,14 +5,15 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::config::ContainerCreate;
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::files::tree::Tree;
-use crate::images::skeleton::{self, OF_AN_IMAGE, OF_DOCKER};
+use crate::files::tree::{self, Tree};
+use crate::images::Image;
+use crate::images::skeleton::{self, Made, OF_AN_IMAGE, OF_DOCKER};
 use crate::runtime::Images as _;
 
 impl Core {
@@ -39,6 +40,23 @@ impl Core {
         blocking(move || images.copy_path(&image, &from, Path::new(&to))).await
     }
 
+    /// How many bytes a container has written outside of its volumes: neither what its image has
+    /// counts nor what the engine itself puts there.
+    pub(crate) fn written(&self, id: &str, image: &str) -> u64 {
+        let rootfs = self.rootfs(id);
+        let image = self.images.find(image).filter(Image::has_content);
+        let of_image = image.as_ref().map_or(0, |image| image.size);
+        let is_own = |path: &Path| {
+            let Some(image) = &image else { return true };
+            path.to_str()
+                .is_some_and(|path| !self.images.has_path(&image.id, path))
+        };
+        let links = engine_links(&rootfs);
+        let links = links.filter(|(path, _)| is_own(path));
+        let of_engine: u64 = links.map(|(_, length)| length).sum();
+        tree::size(&rootfs).saturating_sub(of_image + of_engine)
+    }
+
     /// Removes the files of a container, and what the engine keeps for it.
     pub(super) fn forget_files(&self, id: &str) {
         for directory in [self.rootfs(id), self.container_directory(id)] {
@@ -50,6 +68,28 @@ impl Core {
             }
         }
     }
+}
+
+/// The links in a container's files that the engine made, with their lengths: those of the
+/// skeleton, and those that are the host's own. Of all that it makes, only links have a size.
+fn engine_links(rootfs: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+    let of_docker = OF_DOCKER.iter().filter_map(|(path, made)| match made {
+        Made::Link(target) => Some((PathBuf::from(path), PathBuf::from(target))),
+        Made::Directory(_) | Made::File => None,
+    });
+    let top = fs::read_dir(rootfs).into_iter().flatten().flatten();
+    let of_host = top.filter_map(|entry| {
+        let path = Path::new("/").join(entry.file_name());
+        let target = fs::read_link(&path).ok()?;
+        Some((path, target))
+    });
+    let links = of_docker.chain(of_host).collect::<Vec<_>>().into_iter();
+    let rootfs = rootfs.to_owned();
+    links.filter_map(move |(path, target)| {
+        let there = fs::read_link(rootfs.join(path.strip_prefix("/").ok()?)).ok()?;
+        let length = u64::try_from(there.as_os_str().len()).ok()?;
+        (there == target).then_some((path, length))
+    })
 }
 
 /// Makes what is missing of the files of a container whose image is only a name.

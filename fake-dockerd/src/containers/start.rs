@@ -168,6 +168,8 @@ impl Core {
             has_network: asked.network != "none",
             tmpfs: tmpfs_of(&asked.tmpfs, points),
             streams: Arc::clone(&container.streams),
+            kept: self.container_directory(&container.id),
+            survives: self.live_restore,
         }
     }
 }

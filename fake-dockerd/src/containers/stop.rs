@@ -59,22 +59,36 @@ impl Core {
         Ok(())
     }
 
-    /// Sends a signal for a command; the one that kills waits for the end.
-    pub(crate) async fn kill(&self, container: &Container, signal: i32) -> Result<()> {
-        if signal == SIGKILL {
-            self.kill_container(container).await
-        } else {
-            self.send_signal(container, signal).await
-        }
-    }
-
-    /// The signal that a command asks for; SIGKILL unless it does.
-    pub(crate) fn kill_signal(&self, asked: Option<&str>) -> Result<i32> {
-        match asked.filter(|signal| !signal.is_empty()) {
+    /// Sends a signal for a command, SIGKILL unless it asks for another; the one that kills waits
+    /// for the end.
+    ///
+    /// The order in which things are found wrong is that of moby's `postContainersKill`.
+    pub(crate) async fn kill_named(&self, name: &str, asked: Option<&str>) -> Result<()> {
+        let profile = self.profile();
+        let cannot = profile.worded("cannot kill container");
+        let cannot = |error: Error| error.context(format_args!("{cannot}: {name}"));
+        let signal = match asked.filter(|signal| !signal.is_empty()) {
             None => Ok(SIGKILL),
             Some(signal) => parse_signal(signal)
-                .map_err(|error| Error::invalid(self.profile().worded(&error.to_string()))),
-        }
+                .map_err(|error| Error::invalid(profile.worded(error.message()))),
+        };
+        let (container, signal) = if profile.reads_signal_first {
+            let signal = signal?;
+            let container = self.containers.get(name).map_err(cannot)?;
+            let known = check_signal(signal).map_err(|text| Error::system(profile.worded(&text)));
+            known.map_err(cannot)?;
+            (container, signal)
+        } else {
+            let signal = signal.map_err(cannot)?;
+            check_signal(signal).map_err(|text| cannot(Error::invalid(text)))?;
+            (self.containers.get(name).map_err(cannot)?, signal)
+        };
+        let killed = if signal == SIGKILL {
+            self.kill_container(&container).await
+        } else {
+            self.send_signal(&container, signal).await
+        };
+        killed.map_err(cannot)
     }
 
     /// Kills, and waits for the end.
@@ -184,16 +198,20 @@ fn stop_signal(container: &Container) -> Result<i32> {
     }
 }
 
-/// A signal by number or name.
+/// Whether there is such a signal; 32 and 33 are the C library's own (`ValidSignalForPlatform`).
+fn check_signal(number: i32) -> Result<(), String> {
+    match number {
+        1..=31 | 34..=64 => Ok(()),
+        _ => Err(format!("the linux daemon does not support signal {number}")),
+    }
+}
+
+/// A signal by number or name (`signal.ParseSignal`).
 fn parse_signal(text: &str) -> Result<i32> {
     let invalid = || Error::invalid(format!("invalid signal: {text}"));
     match text.parse::<i32>() {
         Ok(0) => return Err(invalid()),
-        Ok(number) if (1..=64).contains(&number) => return Ok(number),
-        Ok(number) => {
-            let text = format!("the linux daemon does not support signal {number}");
-            return Err(Error::invalid(text));
-        }
+        Ok(number) => return Ok(number),
         Err(_) => {}
     }
     let upper = text.to_uppercase();

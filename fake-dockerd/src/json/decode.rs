@@ -192,11 +192,19 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<String, String> {
         let mut bytes = Vec::new();
         loop {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            let plain = self.rest.iter().position(special);
+            let (plain, rest) = self.rest.split_at(plain.unwrap_or(self.rest.len()));
+            bytes.extend_from_slice(plain);
+            self.rest = rest;
             match self.take().ok_or_else(cut_off)? {
-                b'"' => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
+                b'"' => {
+                    return Ok(String::from_utf8(bytes).unwrap_or_else(|error| {
+                        String::from_utf8_lossy(error.as_bytes()).into_owned()
+                    }));
+                }
                 b'\\' => self.escape(&mut bytes)?,
-                control @ 0..=0x1f => return Err(invalid(control, "in string literal")),
-                byte => bytes.push(byte),
+                control => return Err(invalid(control, "in string literal")),
             }
         }
     }

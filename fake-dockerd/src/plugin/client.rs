@@ -260,7 +260,7 @@ impl Client {
         if compressed {
             gzip::unpack(&mut body);
         }
-        recording.call.response = String::from_utf8_lossy(&body.bytes).into_owned();
+        recording.answered(&body.bytes);
         recording.call.error.clone_from(&body.broken);
         if body.reusable {
             self.pool.put(connection);

@@ -12,6 +12,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::errno;
 
+/// How much is received at once, in bytes.
+const AT_ONCE: usize = 16 << 10;
+
 /// A byte stream to a plugin.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -109,7 +112,7 @@ impl Connection {
     /// # Errors
     /// Go's text.
     pub(super) async fn receive(&mut self) -> Result<bool, String> {
-        self.received.reserve(4096);
+        self.received.reserve(AT_ONCE);
         let result = match &mut self.stream {
             Stream::Unix(stream) => stream.read_buf(&mut self.received).await,
             Stream::Tcp(stream) => stream.read_buf(&mut self.received).await,

@@ -3,6 +3,7 @@
 //! Follows moby's `volume/drivers/proxy.go`. `VolumeDriver.Path` is missing because no engine was
 //! ever seen to send it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +23,34 @@ pub(crate) struct ProxyVolume {
     /// Where it is mounted; empty if it is not.
     pub(crate) mountpoint: String,
     /// RFC 3339, without fractions; Go's zero time if it was not told.
-    pub(crate) created_at: String,
-    /// What the plugin says about the volume.
+    pub(crate) created_at: Cow<'static, str>,
+    /// What the plugin says about the volume; dockerd keeps nothing of it from a list.
     pub(crate) status: serde_json::Map<String, serde_json::Value>,
 }
+
+/// How the fields of a volume are called in error texts, and which of them are kept.
+struct Shape {
+    volume: &'static str,
+    name: &'static str,
+    mountpoint: &'static str,
+    status: &'static str,
+    keeps_status: bool,
+}
+
+const FOUND: Shape = Shape {
+    volume: "Volume",
+    name: "Volume.Name",
+    mountpoint: "Volume.Mountpoint",
+    status: "Volume.Status",
+    keeps_status: true,
+};
+const LISTED: Shape = Shape {
+    volume: "Volumes",
+    name: "Volumes.Name",
+    mountpoint: "Volumes.Mountpoint",
+    status: "Volumes.Status",
+    keeps_status: false,
+};
 
 /// The plugin's side of a volume driver.
 #[derive(Debug, Clone)]
@@ -175,7 +200,7 @@ fn read(method: &'static str, json: Json) -> Result<Answer, String> {
         } else if method == "Mount" && is("Mountpoint") {
             reader.string(&mut answer.mountpoint, "Mountpoint", value);
         } else if method == "Get" && is("Volume") {
-            answer.volume = volume(&mut reader, "Volume", value);
+            answer.volume = volume(&mut reader, &FOUND, value);
         } else if method == "List" && is("Volumes") {
             answer.volumes = volumes(&mut reader, value);
         } else if method == "Capabilities" && is("Capabilities") {
@@ -189,47 +214,48 @@ fn volumes(reader: &mut Reader, json: Json) -> Vec<Option<ProxyVolume>> {
     match json {
         Json::Array(items) => items
             .into_iter()
-            .map(|item| volume(reader, "Volumes", item))
+            .map(|item| volume(reader, &LISTED, item))
             .collect(),
         Json::Null => Vec::new(),
         other => {
-            reader.mismatch("Volumes", &other, "[]*drivers.proxyVolume");
+            reader.mismatch(LISTED.volume, &other, "[]*drivers.proxyVolume");
             Vec::new()
         }
     }
 }
 
-fn volume(reader: &mut Reader, path: &str, json: Json) -> Option<ProxyVolume> {
+fn volume(reader: &mut Reader, shape: &Shape, json: Json) -> Option<ProxyVolume> {
     let fields = match json {
         Json::Object(fields) => fields,
         Json::Null => return None,
         other => {
-            reader.mismatch(path, &other, "drivers.proxyVolume");
+            reader.mismatch(shape.volume, &other, "drivers.proxyVolume");
             return None;
         }
     };
     let mut volume = ProxyVolume {
-        created_at: created_at::ZERO.to_owned(),
+        created_at: created_at::ZERO.into(),
         ..ProxyVolume::default()
     };
     for (key, value) in fields {
         let is = |field: &str| key.eq_ignore_ascii_case(field);
         if is("Name") {
-            reader.string(&mut volume.name, &format!("{path}.Name"), value);
+            reader.string(&mut volume.name, shape.name, value);
         } else if is("Mountpoint") {
-            reader.string(&mut volume.mountpoint, &format!("{path}.Mountpoint"), value);
+            reader.string(&mut volume.mountpoint, shape.mountpoint, value);
         } else if is("CreatedAt") {
             match created_at::read(&value) {
-                Ok(Some(time)) => volume.created_at = time,
+                Ok(Some(time)) => volume.created_at = time.into(),
                 Ok(None) => {}
                 Err(error) => reader.fail(error),
             }
         } else if is("Status") {
-            match plain(value) {
-                serde_json::Value::Object(status) => volume.status = status,
-                serde_json::Value::Null => {}
+            match value {
+                Json::Object(status) if shape.keeps_status => volume.status = map(status),
+                Json::Object(_) | Json::Null => {}
                 _ => reader.fail(format!(
-                    "json: cannot unmarshal into Go struct field {path}.Status of type map[string]interface {{}}"
+                    "json: cannot unmarshal into Go struct field {} of type map[string]interface {{}}",
+                    shape.status
                 )),
             }
         }
@@ -263,12 +289,13 @@ fn plain(json: Json) -> serde_json::Value {
             .unwrap_or_default(),
         Json::String(text) => text.into(),
         Json::Array(items) => items.into_iter().map(plain).collect(),
-        Json::Object(fields) => fields
-            .into_iter()
-            .map(|(key, value)| (key, plain(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
+        Json::Object(fields) => map(fields).into(),
     }
+}
+
+fn map(fields: Vec<(String, Json)>) -> serde_json::Map<String, serde_json::Value> {
+    let fields = fields.into_iter();
+    fields.map(|(key, value)| (key, plain(value))).collect()
 }
 
 #[cfg(test)]

@@ -35,9 +35,10 @@ pub trait Runtime: Send + Sync + fmt::Debug {
     /// Starts a container's process.
     fn start(&self, spec: ProcessSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>>;
 
-    /// The process of a container that a daemon before this one started, if it still runs. This is
-    /// how live-restore, and a daemon that was killed, find what outlived them.
-    fn find(&self, container: &str) -> Option<Arc<dyn Process>>;
+    /// The process of a container that a daemon before this one started, if it still runs, or its
+    /// end is known. This is how live-restore, and a daemon that was killed, find what outlived
+    /// them. `kept` is the directory that the process was started with: [`ProcessSpec::kept`].
+    fn find(&self, container: &str, kept: &Path) -> Option<Arc<dyn Process>>;
 
     /// What `docker info` says of it.
     fn about(&self) -> About;
@@ -134,6 +135,18 @@ pub struct ProcessSpec {
     pub tmpfs: Vec<TmpfsMount>,
     /// Where it reads from and writes to.
     pub streams: Arc<Streams>,
+    /// The container's directory, for what is needed to find the process again; it need not exist.
+    pub kept: PathBuf,
+    /// Whether the process is to outlive the daemon.
+    pub survives: bool,
+}
+
+impl ProcessSpec {
+    /// The directory in which what the process needs to outlive the daemon is kept. A terminal is
+    /// the daemon's and goes with it, and so does what runs in it.
+    fn survival(&self) -> Option<&Path> {
+        (self.survives && !self.tty).then_some(&*self.kept)
+    }
 }
 
 /// A directory in memory.

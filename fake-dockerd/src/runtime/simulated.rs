@@ -1,10 +1,14 @@
 //! A runtime that runs nothing.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{
@@ -13,6 +17,8 @@ use super::{
 };
 use crate::clock::Clock;
 
+/// The file of a process that outlives its engine.
+const LIFE: &str = "pretended.json";
 const SIGKILL: i32 = 9;
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
@@ -58,6 +64,33 @@ impl Simulated {
         self
     }
 
+    /// Begins, or goes on with, a life.
+    fn pretend(&self, container: String, life: Life) -> Arc<Pretended> {
+        let process = Arc::new(Pretended {
+            ended: watch::Sender::new(None),
+            ignores_term: life.ignores_term,
+        });
+        if let Some((end, code)) = life.ends {
+            let left = Duration::try_from(end.duration_since(Timestamp::now()));
+            match left {
+                Ok(left) if !left.is_zero() => {
+                    let process = Arc::clone(&process);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(left).await;
+                        process.end(code);
+                    });
+                }
+                _ => process.end(code),
+            }
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, process| process.strong_count() > 0);
+        // The process outlives the daemon that started it.
+        running.insert(container, Arc::downgrade(&process));
+        keep_until_end(Arc::clone(&process));
+        process
+    }
+
     fn check(&self, spec: &ProcessSpec) -> Result<(), StartError> {
         for mount in &spec.mounts {
             let source = source_of(mount, &spec.container);
@@ -88,39 +121,34 @@ impl Runtime for Simulated {
     fn start(&self, spec: ProcessSpec) -> BoxFuture<'_, Result<Arc<dyn Process>, StartError>> {
         Box::pin(async move {
             self.check(&spec)?;
-            let process = Arc::new(Pretended {
-                ended: watch::Sender::new(None),
+            let ends = match fate(&spec) {
+                Fate::Ends(code) => Some((Timestamp::now(), code)),
+                Fate::Sleeps(time) => after(self.clock.real(time)).map(|end| (end, 0)),
+                Fate::RunsOn => None,
+            };
+            let life = Life {
+                ends,
                 ignores_term: matches!(
                     spec.command.first().map(String::as_str),
                     Some("sleep" | "sh" | "tail" | "cat")
                 ),
-            });
-            match fate(&spec) {
-                Fate::Ends(code) => {
-                    process.ended.send_replace(Some(code));
-                }
-                Fate::Sleeps(time) => {
-                    let clock = self.clock;
-                    let process = Arc::clone(&process);
-                    tokio::spawn(async move {
-                        clock.sleep(time).await;
-                        process.end(0);
-                    });
-                }
-                Fate::RunsOn => {}
-            }
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            running.retain(|_, process| process.strong_count() > 0);
-            // The process outlives the daemon that started it.
-            running.insert(spec.container, Arc::downgrade(&process));
-            keep_until_end(Arc::clone(&process));
-            Ok(process as Arc<dyn Process>)
+            };
+            life.keep(&spec.kept, spec.survives)
+                .map_err(|error| StartError::Other(error.to_string()))?;
+            Ok(self.pretend(spec.container, life) as Arc<dyn Process>)
         })
     }
 
-    fn find(&self, container: &str) -> Option<Arc<dyn Process>> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = running.get(container)?.upgrade()?;
+    fn find(&self, container: &str, kept: &Path) -> Option<Arc<dyn Process>> {
+        let known = {
+            let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.get(container).cloned()
+        };
+        let Some(known) = known else {
+            let life = Life::kept(kept)?;
+            return Some(self.pretend(container.to_owned(), life));
+        };
+        let process = known.upgrade()?;
         let alive = process.ended.borrow().is_none();
         alive.then_some(process as Arc<dyn Process>)
     }
@@ -136,6 +164,40 @@ impl Runtime for Simulated {
 /// Holds a process for as long as it runs.
 fn keep_until_end(process: Arc<Pretended>) {
     tokio::spawn(async move { process.wait().await });
+}
+
+/// What is known beforehand of a process, and kept for an engine that takes it over.
+#[derive(Debug, Serialize, Deserialize)]
+struct Life {
+    /// When it ends by itself, and how.
+    ends: Option<(Timestamp, i32)>,
+    ignores_term: bool,
+}
+
+impl Life {
+    /// Writes it down, or takes away what was written of the process before.
+    fn keep(&self, directory: &Path, survives: bool) -> io::Result<()> {
+        let file = directory.join(LIFE);
+        if survives {
+            fs::create_dir_all(directory)?;
+            return fs::write(file, serde_json::to_vec(self)?);
+        }
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn kept(directory: &Path) -> Option<Self> {
+        let kept = fs::read(directory.join(LIFE)).ok()?;
+        serde_json::from_slice(&kept).ok()
+    }
+}
+
+/// The time in a while; none if that is later than any time.
+fn after(time: Duration) -> Option<Timestamp> {
+    let time = SignedDuration::try_from(time).ok()?;
+    Timestamp::now().checked_add(time).ok()
 }
 
 /// How a command goes on.

@@ -2,6 +2,7 @@
 //!
 //! Follows moby's `volume/drivers/adapter.go`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Pairs;
@@ -43,7 +44,7 @@ pub(crate) struct DriverVolume {
     /// makes it unknown.
     mountpoint: Arc<Mutex<String>>,
     /// RFC 3339.
-    pub(crate) created_at: String,
+    pub(crate) created_at: Cow<'static, str>,
     /// What the driver says about it.
     pub(crate) status: Option<serde_json::Map<String, serde_json::Value>>,
 }
@@ -82,7 +83,7 @@ impl Driver {
             Self::Plugin(plugin) => {
                 plugin.proxy.create(name, options).await?;
                 // Where it will be is not asked for, and so not known until the next Get.
-                let created_at = created_at::ZERO.to_owned();
+                let created_at = created_at::ZERO;
                 let name = name.to_owned();
                 Ok(DriverVolume::found(self, name, String::new(), created_at))
             }
@@ -144,7 +145,7 @@ impl Driver {
                 continue;
             };
             // A list tells name and mountpoint only.
-            let created_at = created_at::ZERO.to_owned();
+            let created_at = created_at::ZERO;
             let ProxyVolume {
                 name, mountpoint, ..
             } = volume;
@@ -188,13 +189,13 @@ impl DriverVolume {
         driver: &Arc<Driver>,
         name: String,
         mountpoint: String,
-        created_at: String,
+        created_at: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
             driver: Arc::clone(driver),
             name,
             mountpoint: Arc::new(Mutex::new(mountpoint)),
-            created_at,
+            created_at: created_at.into(),
             status: None,
         }
     }

@@ -73,7 +73,7 @@ impl VolumeStore {
         }
         let volumes = self.without_conflicts(volumes).await;
         Ok(VolumeList {
-            volumes: volumes.iter().map(Stored::shown).collect(),
+            volumes: volumes.into_iter().map(Stored::shown).collect(),
             warnings,
         })
     }

@@ -31,14 +31,14 @@ pub(super) struct Stored {
 
 impl Stored {
     /// As the Engine API shows it, but for the status.
-    pub(super) fn shown(&self) -> Volume {
+    pub(super) fn shown(self) -> Volume {
         Volume {
-            created_at: self.volume.created_at.clone(),
             driver: self.volume.driver_name().to_owned(),
-            labels: self.labels.clone(),
             mountpoint: self.volume.mountpoint(),
-            name: self.volume.name.clone(),
-            options: self.options.clone(),
+            created_at: self.volume.created_at.into_owned(),
+            labels: self.labels,
+            name: self.volume.name,
+            options: self.options,
             scope: self.scope.to_owned(),
             status: None,
         }
@@ -219,8 +219,9 @@ impl VolumeStore {
     /// Finds a volume with what its driver says about it.
     pub(crate) async fn inspect(&self, name: &str) -> Result<Volume> {
         let stored = self.get_stored(name, "", None).await?;
+        let status = stored.volume.status.clone();
         let mut shown = stored.shown();
-        shown.status = stored.volume.status.filter(|status| !status.is_empty());
+        shown.status = status.filter(|status| !status.is_empty());
         Ok(shown)
     }
 

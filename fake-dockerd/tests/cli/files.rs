@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SIGKILL};
 
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
@@ -93,7 +93,7 @@ pub(crate) fn within_bounds() {
     tar.append_data(&mut header, "absolute/written", b"bad".as_slice())
         .unwrap();
     let mut copy = Command::new("docker")
-        .args(["-H", &engine.host(), "cp", "-", "c1:/data"])
+        .args(["-H", &engine.address(), "cp", "-", "c1:/data"])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -133,7 +133,7 @@ pub(crate) fn imported() {
     engine.stdout(&["pull", "other"]);
 
     // It outlives the daemon, pulled names too.
-    engine.restart();
+    engine.restart(SIGKILL);
     let listed = engine.stdout(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
     assert_eq!(listed, "own:1\nother:latest\n");
     let inspected = engine.stdout(&["inspect", "-f", "{{.Id}} {{.Config.Env}}", "own:1"]);

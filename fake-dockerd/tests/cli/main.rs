@@ -9,11 +9,12 @@
 )]
 
 #[path = "../daemon/plugin.rs"]
-#[expect(dead_code, reason = "the engine finds the socket by itself")]
 mod plugin;
 
+#[expect(dead_code, reason = "some of it is for what runs")]
 mod engine;
 mod files;
+mod restarts;
 mod system;
 
 use std::io::{BufRead as _, BufReader};
@@ -27,7 +28,7 @@ use libtest_mimic::{Arguments, Trial};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = Command::new("docker").arg("--version").output().is_err();
-    let tests: [(&str, fn()); 10] = [
+    let tests: [(&str, fn()); 12] = [
         ("volumes_and_their_trace", volumes_and_their_trace),
         (
             "containers_end_as_they_should",
@@ -40,7 +41,12 @@ fn main() -> ExitCode {
         ("networks_are_names", system::networks),
         ("events_are_told_later_too", system::events),
         ("containers_are_picked_by_filters", system::filters),
+        (
+            "wrong_filters_are_worded_as_by_each_engine",
+            system::wrong_filters,
+        ),
         ("what_is_not_there_is_said_so", system::absent),
+        ("live_restore_without_processes", restarts::live_restore),
     ];
     let trials = tests.into_iter().map(|(name, test)| {
         let reason = if missing {
@@ -70,12 +76,15 @@ fn volumes_and_their_trace() {
     );
     assert_eq!(engine.stdout(&["volume", "rm", "v"]), "v\n");
     assert_eq!(engine.plugin.take(), ["Get v", "Get v", "Remove v"]);
-    let refused = engine.docker(&["diff", "x"]);
-    let refused = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        refused.contains("does not serve GET /containers/x/changes"),
-        "{refused}"
-    );
+    for (command, endpoint) in [
+        (["diff", "x"], "GET /containers/x/changes"),
+        (["export", "x"], "GET /containers/x/export"),
+        (["commit", "x"], "POST /commit"),
+    ] {
+        let refused = engine.refused(&command);
+        let said = format!("does not serve {endpoint}");
+        assert!(refused.contains(&said), "{refused}");
+    }
 
     let trace = std::fs::read_to_string(engine.path("trace.jsonl")).unwrap();
     let calls: Vec<PluginCall> = trace
@@ -134,8 +143,8 @@ fn over_tcp() {
         assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
     }
     let host = said.split("API listen on ").nth(1).unwrap().trim();
-    let attached = docker(host, &["run", "--rm", "busybox", "sh", "-c", "exit 3"]);
-    let listed = docker(host, &["ps", "-aq"]);
+    let attached = docker(host, &["run", "--rm", "busybox", "sh", "-c", "exit 3"], "");
+    let listed = docker(host, &["ps", "-aq"], "");
     process.kill().unwrap();
     process.wait().unwrap();
     assert_eq!(attached.status.code(), Some(3), "{attached:?}");

@@ -109,6 +109,55 @@ pub(crate) fn filters() {
     assert!(adjective.len() > 2 && surname.len() > 2, "{name}");
 }
 
+/// As each engine words it; compared with real ones in `tests/engines`.
+pub(crate) fn wrong_filters() {
+    let states = "created, running, paused, restarting, removing, exited, dead";
+    let with_states =
+        format!("invalid filter 'status=x': invalid value for state (x): must be one of {states}");
+    let go = "strconv.Atoi: parsing \"x\": invalid syntax";
+    let with_filter = format!("invalid filter 'exited=x': {go}");
+    let all = "invalid filter 'all': strconv.ParseBool: parsing \"x\": invalid syntax";
+    for (version, status, health, exited, all) in [
+        (
+            "20.10",
+            "Invalid filter 'status=x'",
+            "Unrecognised filter value for health: x",
+            go,
+            "Invalid filter 'all'",
+        ),
+        (
+            "26.1",
+            "invalid filter 'status=x'",
+            "unrecognized filter value for health: x",
+            &with_filter,
+            all,
+        ),
+        (
+            "28.5",
+            &with_states,
+            "invalid filter 'health=x': invalid value for health (x): must be one of none, \
+             starting, healthy, unhealthy",
+            &with_filter,
+            all,
+        ),
+    ] {
+        let engine = Engine::with(&["--run=off", "--engine", version]);
+        let ends = |arguments: &[&str], text: &str| {
+            let said = engine.refused(arguments);
+            let daemon = "Error response from daemon: ";
+            let said = said.trim_end().split_once(daemon).unwrap().1;
+            assert_eq!(said, text, "{version}");
+        };
+        ends(&["ps", "--filter", "status=x"], status);
+        ends(&["ps", "--filter", "health=x"], health);
+        ends(&["ps", "--filter", "exited=x"], exited);
+        ends(&["volume", "prune", "-f", "--filter", "all=x"], all);
+        let both = ["--filter", "dangling=true", "--filter", "dangling=false"];
+        let listed = engine.docker(&[&["volume", "ls"], &both[..]].concat());
+        assert_eq!(listed.status.success(), version == "20.10", "{listed:?}");
+    }
+}
+
 pub(crate) fn absent() {
     let engine = Engine::start();
     assert_eq!(engine.stdout(&["plugin", "ls", "-q"]), "");

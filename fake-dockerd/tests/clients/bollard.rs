@@ -3,8 +3,8 @@
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerCreateBody, HostConfig, Mount, MountTypeEnum, MountVolumeOptions,
-    MountVolumeOptionsDriverConfig, VolumeCreateOptions,
+    ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions,
+    MountVolumeOptionsDriverConfig, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, EventsOptionsBuilder,
@@ -30,13 +30,14 @@ pub(crate) fn drives() {
 }
 
 async fn drive(engine: &Engine) {
-    let docker = Docker::connect_with_unix(&engine.host(), PATIENCE, bollard::API_DEFAULT_VERSION);
+    let docker =
+        Docker::connect_with_unix(&engine.address(), PATIENCE, bollard::API_DEFAULT_VERSION);
     let docker = docker.unwrap().negotiate_version().await.unwrap();
     let created = docker
-        .create_volume(VolumeCreateOptions {
+        .create_volume(VolumeCreateRequest {
             name: Some("v".to_owned()),
             driver: Some("mine".to_owned()),
-            ..VolumeCreateOptions::default()
+            ..VolumeCreateRequest::default()
         })
         .await
         .unwrap();
@@ -52,7 +53,7 @@ async fn drive(engine: &Engine) {
     let mount = Mount {
         target: Some("/data".to_owned()),
         source: Some("v".to_owned()),
-        typ: Some(MountTypeEnum::VOLUME),
+        typ: Some(MountType::VOLUME),
         volume_options: Some(MountVolumeOptions {
             driver_config: Some(driver),
             ..MountVolumeOptions::default()

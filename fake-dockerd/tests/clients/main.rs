@@ -12,7 +12,6 @@
 #[allow(dead_code, reason = "not every client needs all of it")]
 mod engine;
 #[path = "../daemon/plugin.rs"]
-#[expect(dead_code, reason = "the engine finds the socket by itself")]
 mod plugin;
 
 mod bollard;
@@ -73,7 +72,7 @@ fn docker_py() {
     let engine = Engine::start();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/docker_py.py");
     let mut python = Command::new(python().unwrap());
-    succeed(&python.arg(script).arg(engine.host()).output().unwrap());
+    succeed(&python.arg(script).arg(engine.address()).output().unwrap());
     let calls = engine.plugin.take();
     let of = |call: &str| calls.iter().filter(|name| name.starts_with(call)).count();
     assert_eq!(of("Mount py"), of("Unmount py"), "{calls:?}");
@@ -92,7 +91,12 @@ fn compose_up_and_down() {
         let mut compose = Command::new(words[0]);
         compose.args(&words[1..]).args(["-p", "project", "-f"]);
         compose.arg(&file).args(arguments);
-        succeed(&compose.env("DOCKER_HOST", engine.host()).output().unwrap());
+        succeed(
+            &compose
+                .env("DOCKER_HOST", engine.address())
+                .output()
+                .unwrap(),
+        );
     };
     run(&["up", "-d"]);
     let calls = engine.plugin.take();

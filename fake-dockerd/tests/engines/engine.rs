@@ -126,7 +126,7 @@ impl Engine {
             let words: Vec<&str> = line.split_whitespace().collect();
             transcript.ended(line, &self.docker(&words));
         }
-        self.clear(script.name);
+        self.clear(script.name, &mut transcript);
         transcript.called("(all that the plugin was asked)", self.plugin.take_whole());
         transcript
     }
@@ -156,7 +156,7 @@ impl Engine {
             );
         }
         self.told.lock().unwrap().clear();
-        self.clear("random play");
+        self.clear("random play", &mut transcript);
         self.plugin.take_whole();
         transcript
     }
@@ -209,19 +209,34 @@ impl Engine {
         Path::new(socket).with_file_name(name)
     }
 
-    /// Removes every container and volume.
-    fn clear(&self, whose: &str) {
-        for (list, remove) in [
-            (&["ps", "-aq"][..], &["rm", "-f", "-v"][..]),
-            (&["volume", "ls", "-q"], &["volume", "rm"]),
-        ] {
-            let left = String::from_utf8(self.docker(list).stdout).unwrap();
-            let left: Vec<&str> = left.split_whitespace().collect();
-            if !left.is_empty() {
-                let output = self.docker(&[remove, &left[..]].concat());
-                assert!(output.status.success(), "{whose}: {output:?}");
-            }
+    /// Removes every container and volume; which ones there were is part of the transcript. Behind
+    /// a volume there may be another driver's of the same name, which shows once that is gone.
+    fn clear(&self, whose: &str, transcript: &mut Transcript) {
+        let containers = &["ps", "-aq", "--no-trunc"];
+        let volumes = &["volume", "ls", "--format", "{{.Name}} {{.Driver}}"];
+        self.remove_all(whose, containers, &["rm", "-f", "-v"], transcript);
+        while self.remove_all(whose, volumes, &["volume", "rm"], transcript) {}
+    }
+
+    /// Removes what a command lists, by the first word of each line; whether there was anything.
+    fn remove_all(
+        &self,
+        whose: &str,
+        list: &[&str],
+        remove: &[&str],
+        transcript: &mut Transcript,
+    ) -> bool {
+        let output = self.docker(list);
+        transcript.left(&list.join(" "), &output);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let names = lines.lines().filter_map(|line| line.split(' ').next());
+        let names: Vec<&str> = names.collect();
+        if names.is_empty() {
+            return false;
         }
+        let output = self.docker(&[remove, &names[..]].concat());
+        assert!(output.status.success(), "{whose}: {output:?}");
+        true
     }
 
     fn docker(&self, arguments: &[&str]) -> Output {

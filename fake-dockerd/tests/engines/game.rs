@@ -223,8 +223,16 @@ impl Dice {
         } else {
             1
         };
-        let mounts = (0..count).map(|at| self.mount(["/data", "/other", "/third"][at]));
-        let mut mounts: Vec<String> = mounts.collect();
+        let mut mounts: Vec<String> = Vec::new();
+        while mounts.len() < count {
+            let mount = self.mount(["/data", "/other", "/third"][mounts.len()]);
+            // The CLI itself passes these on in the order of a Go map: where one of several is
+            // refused, chance decides which of the others the plugin was asked about before.
+            let is_bind = |mount: &String| mount.starts_with("-v ");
+            if !is_bind(&mount) || !mounts.iter().any(is_bind) {
+                mounts.push(mount);
+            }
+        }
         if self.chance(50) {
             mounts.push("--volume-driver mine".to_owned());
         }

@@ -283,6 +283,14 @@ pub(crate) const SCRIPTS: &[Script] = &[
         ],
     ),
     script(
+        "what_a_prune_reclaims",
+        &[
+            "run --name k1 -v vol:/data busybox true",
+            "create --name k2 busybox true",
+            "container prune -f",
+        ],
+    ),
+    script(
         "output_of_commands",
         &[
             "run --rm -v vol:/data --volume-driver mine busybox echo hello",
@@ -309,6 +317,8 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "kill k1",
             "kill -s 0 k1",
             "kill -s 99 k1",
+            "kill -s 99 nobody",
+            "kill -s 32 k1",
             "pause k1",
             "unpause k1",
             "exec k1 true",
@@ -340,6 +350,13 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "volume prune -f --filter nonsense=x",
             "volume prune -f --filter until=1h",
             "container prune -f --filter nonsense=x",
+            "ps --filter health=nonsense",
+            "ps --filter status=nonsense",
+            "ps --filter is-task=x",
+            "ps --filter exited=x",
+            "volume prune -f --filter all=maybe",
+            "volume prune -f --filter all=t",
+            "volume ls --filter dangling=true --filter dangling=x -q",
         ],
     ),
     script(

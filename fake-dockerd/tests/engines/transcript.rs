@@ -41,6 +41,17 @@ impl Transcript {
         self.add(command, &text);
     }
 
+    /// What a list shows at the end, in whatever order.
+    pub(crate) fn left(&mut self, list: &str, output: &Output) {
+        self.add(
+            &format!("{list} (at the end)"),
+            &String::from_utf8_lossy(&output.stdout),
+        );
+        if let Some((_, text)) = self.steps.last_mut() {
+            *text = sorted(text);
+        }
+    }
+
     /// The plugin's calls since the last time, or over all of the script: paths and bodies.
     pub(crate) fn called(&mut self, when: &str, calls: Vec<(String, String)>) {
         let lines = calls
@@ -77,15 +88,10 @@ impl Transcript {
     /// order is random.
     pub(crate) fn unordered(self) -> Self {
         let id = Regex::new(r"<id \d+").unwrap();
-        let sorted = |text: &str| {
-            let text = id.replace_all(text, "<id");
-            let mut lines: Vec<&str> = text.lines().collect();
-            lines.sort_unstable();
-            lines.join("\n") + "\n"
-        };
+        let alike = |text: &str| sorted(&id.replace_all(text, "<id"));
         let steps = self.steps.iter();
         let steps = steps
-            .map(|(command, text)| (command.clone(), sorted(text)))
+            .map(|(command, text)| (command.clone(), alike(text)))
             .collect();
         Self { steps, ..self }
     }
@@ -98,4 +104,10 @@ impl Transcript {
             "docker {command}\n--- dockerd\n{theirs}--- fake-dockerd\n{ours}"
         ))
     }
+}
+
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n") + "\n"
 }

@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "../cli/engine.rs"]
+#[expect(dead_code, reason = "some of it is for what does not run")]
 mod engine;
 #[path = "../daemon/plugin.rs"]
 #[expect(dead_code, reason = "what it was asked is looked at elsewhere")]
@@ -15,18 +17,15 @@ mod plugin;
 
 use std::process::{Command, ExitCode};
 
-use engine::{Engine, all, until};
+use engine::{Engine, SIGKILL, SIGTERM, all, until};
 use fake_dockerd::runtime::HostRuntime;
 use libtest_mimic::{Arguments, Trial};
-
-const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let reason = missing();
     let not_root = (!nix::unistd::geteuid().is_root()).then(|| "not root".to_owned());
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         ("data_goes_through_the_plugin", data),
         ("what_is_mounted", mounts),
         ("surroundings", surroundings),
@@ -38,6 +37,7 @@ fn main() -> ExitCode {
         ("what_is_seen_of_processes", seen),
         ("restart_policies", restarts),
         ("the_end_of_the_daemon", ends),
+        ("live_restore", live_restore),
     ];
     let mut trials: Vec<Trial> = tests
         .into_iter()
@@ -433,8 +433,73 @@ fn ends() {
     }
 }
 
+/// With live-restore a container goes on while no engine is there: its output waits, and its exit
+/// code is known afterwards. The loops end by themselves should the test not come that far.
+fn live_restore() {
+    let mut engine = Engine::with(&["--run=host", "--live-restore"]);
+    let wait = |file: &str| {
+        format!("n=0; until [ -e /data/{file} ] || [ $n = 600 ]; do n=$((n + 1)); sleep 0.05; done")
+    };
+    let run = |engine: &Engine, name: &str, script: &str| {
+        let mount = ["-v", "data:/data", "--volume-driver", "mine"];
+        let command = ["--name", name, "busybox", "sh", "-c", script];
+        engine.stdout(&[&["run", "-d"][..], &mount, &command].concat());
+        engine.inspect(name, ".State.Pid")
+    };
+    let touch = |engine: &Engine, file: &str| {
+        std::fs::write(engine.volume("data").join(file), file).unwrap();
+    };
+    for (signal, name) in [(SIGTERM, "c1"), (SIGKILL, "c2")] {
+        let (go, said, end) = (
+            format!("{name}-go"),
+            format!("{name}-said"),
+            format!("{name}-end"),
+        );
+        let script = format!(
+            "echo one; {}; echo two; touch /data/{said}; {}; exit 7",
+            wait(&go),
+            wait(&end)
+        );
+        let pid = run(&engine, name, &script);
+        until("it has printed", || {
+            engine.stdout(&["logs", name]) == "one\n"
+        });
+        engine.end(signal);
+        touch(&engine, &go);
+        let said = engine.volume("data").join(said);
+        until("it has gone on alone", || said.exists());
+        engine.again();
+        assert_eq!(engine.inspect(name, ".State.Pid"), pid);
+        until("what waited is there", || {
+            engine.stdout(&["logs", name]) == "one\ntwo\n"
+        });
+        assert_eq!(
+            engine.stdout(&["exec", name, "cat", &format!("/data/{go}")]),
+            go
+        );
+        touch(&engine, &end);
+        assert_eq!(engine.stdout(&["wait", name]), "7\n");
+    }
+
+    let pid = run(&engine, "c3", &format!("{}; exit 9", wait("c3-end")));
+    engine.end(SIGKILL);
+    touch(&engine, "c3-end");
+    until("it has ended alone", || !is_running(&pid));
+    engine.again();
+    let state = engine.inspect("c3", ".State.Status}} {{.State.ExitCode");
+    assert_eq!(state, "exited 9");
+
+    // Without live-restore, what is found is stopped.
+    let pid = run(&engine, "c4", &wait("never"));
+    engine.end(SIGKILL);
+    engine.without("--live-restore");
+    engine.again();
+    assert!(!is_running(&pid));
+    assert_eq!(engine.inspect("c4", ".State.Status"), "exited");
+}
+
 fn without_root() {
-    let engine = Engine::start("host", Some("65534"));
+    let engine = Engine::of(&["--run=host"], Some("65534"));
     let written = engine.run("echo hi > /data/x; id -u");
     assert_eq!(all(&written), ("0\n".to_owned(), String::new(), Some(0)));
     let file = engine.volume("data/x");

@@ -1,5 +1,9 @@
 //! The differences that are known, each with its reason.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Mutex;
+
 use fake_dockerd::Engine;
 
 use super::replay::Way;
@@ -29,56 +33,104 @@ const KNOWN_WITH_DOCKER: &[(&str, &[Engine], &str)] = &[
 const PULLED: &str = "the CLI takes the 404 for a missing image and pulls it: that fails without a \
                       network, and always succeeds here";
 
-/// Commands of which only the calls to plugins are compared.
-const NOT_SERVED: &[(&[&str], &str)] = &[
-    (&["swarm"], NO_SWARM),
-    (&["service"], NO_SWARM),
-    (&["node"], NO_SWARM),
-    (&["commit"], NO_IMAGES),
-    (&["diff"], NO_IMAGES),
-    (&["export"], NO_IMAGES),
-    (
-        &["system", "prune"],
-        "networks and the build cache are not pruned",
-    ),
-    (&["top"], NO_PROCESS),
-    (&["stats"], NO_PROCESS),
-    (&["update"], NO_PROCESS),
+/// Commands of which not everything is compared.
+pub(crate) struct Excuse {
+    words: &'static [&'static str],
+    pub(crate) still: Still,
+    why: &'static str,
+}
+
+/// What is compared all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Still {
+    /// The calls to plugins.
+    Calls,
+    /// The calls, and what the engine says of itself. What the container's process prints, and its
+    /// exit status, are not.
+    Engine,
+}
+
+const EXCUSES: &[Excuse] = &[
+    excuse(&["swarm"], Still::Calls, NO_SWARM),
+    excuse(&["service"], Still::Calls, NO_SWARM),
+    excuse(&["node"], Still::Calls, NO_SWARM),
+    excuse(&["commit"], Still::Calls, NO_IMAGES),
+    excuse(&["diff"], Still::Calls, NO_IMAGES),
+    excuse(&["export"], Still::Calls, NO_IMAGES),
+    excuse(&["top"], Still::Calls, NO_PROCESS),
+    excuse(&["stats"], Still::Calls, NO_PROCESS),
+    excuse(&["update"], Still::Calls, NO_LIMITS),
+    excuse(&["start", "-a"], Still::Engine, LOOKED),
+    excuse(&["ls"], Still::Engine, LOOKED),
+    excuse(&["cat"], Still::Engine, LOOKED),
+    excuse(&["sh"], Still::Engine, LOOKED),
+    excuse(&["touch"], Still::Engine, LOOKED),
 ];
 const NO_SWARM: &str = "there is no swarm, as the 501 says";
 const NO_IMAGES: &str = "images are names, as the 501 says";
-const NO_PROCESS: &str = "nothing runs that could be looked at, as the 501 says";
-
-/// Commands of which the output is the container's own, and what it is.
-const NOT_RUN: &[(&[&str], &str)] = &[
-    (&["ls"], LOOKED),
-    (&["cat"], LOOKED),
-    (&["sh"], LOOKED),
-    (&["touch"], LOOKED),
-    (&["mkdir"], LOOKED),
-];
+const NO_PROCESS: &str = "the process is only simulated, and nothing of it can be measured";
+const NO_LIMITS: &str = "containers have no limits that could be changed, as the 501 says";
 const LOOKED: &str = "the process is only simulated, and reads and writes nothing";
 
-/// Why nothing that a command prints is compared.
-pub(crate) fn not_served(argv: &[&str]) -> Option<&'static str> {
-    of(NOT_SERVED, argv)
+const fn excuse(words: &'static [&'static str], still: Still, why: &'static str) -> Excuse {
+    Excuse { words, still, why }
 }
 
-/// Why what the process of a container printed, and its exit status, are not compared.
-pub(crate) fn not_run(argv: &[&str]) -> Option<&'static str> {
-    let (command, rest) = argv.split_first()?;
-    if argv.starts_with(&["start", "-a"]) {
-        return Some(LOOKED);
+/// Excuses by which something that differs was passed over, as places in the table.
+static NEEDED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+impl Excuse {
+    /// What is not compared of a command of the docker CLI.
+    pub(crate) fn of(argv: &[&str]) -> Option<&'static Self> {
+        EXCUSES.iter().find(|excuse| excuse.covers(argv))
     }
-    if !["run", "exec"].contains(command) || rest.contains(&"-d") {
-        return None;
+
+    /// By the words that the command begins with; of a process's output, by what runs in the
+    /// container.
+    fn covers(&self, argv: &[&str]) -> bool {
+        if argv.starts_with(self.words) {
+            return true;
+        }
+        let [word] = self.words else {
+            return false;
+        };
+        let runs = matches!(argv, ["run" | "exec", ..]) && !argv.contains(&"-d");
+        self.still == Still::Engine && runs && argv.contains(word)
     }
-    rest.iter().find_map(|word| of(NOT_RUN, &[*word]))
+
+    /// Notes that something would have differed.
+    pub(crate) fn note(&self) {
+        let at = EXCUSES.iter().position(|excuse| std::ptr::eq(excuse, self));
+        NEEDED.lock().unwrap().extend(at);
+    }
+
+    /// Those of which no command needed them, as lines.
+    pub(crate) fn stale() -> Vec<String> {
+        let needed = NEEDED.lock().unwrap();
+        let all = EXCUSES.iter().enumerate();
+        let stale = all.filter(|(at, _)| !needed.contains(at));
+        stale
+            .map(|(_, excuse)| format!("all is equal, but excused: {excuse}"))
+            .collect()
+    }
+
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+        EXCUSES.iter()
+    }
 }
 
-fn of(table: &[(&[&str], &'static str)], argv: &[&str]) -> Option<&'static str> {
-    let entry = table.iter().find(|(words, _)| argv.starts_with(words));
-    entry.map(|(_, reason)| *reason)
+impl fmt::Display for Excuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { words, still, why } = self;
+        let words = words.join(" ");
+        match still {
+            Still::Calls => write!(f, "{words}: calls only, {why}"),
+            Still::Engine => write!(
+                f,
+                "{words}: not the output and exit status of what runs, {why}"
+            ),
+        }
+    }
 }
 
 /// Why a scenario differs on an engine, if it is known to.
@@ -101,18 +153,4 @@ fn entries(
         Way::Docker => KNOWN_WITH_DOCKER,
     };
     KNOWN.iter().chain(more)
-}
-
-/// What is not compared of commands that the docker CLI runs, as lines.
-pub(crate) fn not_compared() -> impl Iterator<Item = String> {
-    let not_served = NOT_SERVED
-        .iter()
-        .map(|(words, reason)| format!("docker {}: calls only, {reason}", words.join(" ")));
-    let not_run = NOT_RUN.iter().map(|(words, reason)| {
-        format!(
-            "{} in a container: not its output and exit status, {reason}",
-            words.join(" ")
-        )
-    });
-    not_served.chain(not_run)
 }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::LINEARIZABLE;
 use crate::linear::{
     Clients, Counterexample, Operation, Outcome, Performed, Round, STATES, Stuck, calibration,
     check, of_volume, one_after_the_other, round, shortest, start,
 };
 use crate::model::{Call, Habits, Id, Model, Name};
+use crate::play::regressions::{Entry, KeptRound};
 use crate::play::sequence::{Options, Sequence, Spelling, Step};
 use crate::play::suspects;
 use crate::runner::take_back;
@@ -18,6 +20,9 @@ const WHILE: Duration = Duration::from_millis(400);
 /// So many rounds are played in up to three times that: each kind of meeting comes up twice.
 const FEWEST: u64 = 32;
 
+/// How often a round of the regression file is played at the most.
+const REPLAYS: u32 = 20;
+
 pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
     let target = cx.shared_target();
     let options = &target.play.options;
@@ -25,7 +30,6 @@ pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
     let mut clients = Clients::connect(cx).await?;
     let mut session = Session {
         habits: calibrate(&mut clients, cx).await?,
-        seed: options.seed,
         rounds: 0,
         calls: 0,
         seen: 0,
@@ -33,6 +37,9 @@ pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
         out_of_order: 0,
         best: None,
     };
+    for (number, kept) in (1..).zip(options.regressions.rounds()) {
+        session.replay(&mut clients, cx, number, kept).await?;
+    }
     let begun = Instant::now();
     for number in 0..options.sequences {
         // A busy machine should not be the reason that some calls never met.
@@ -40,7 +47,14 @@ pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
         if number > 0 && begun.elapsed() > limit.saturating_mul(patience) {
             break;
         }
-        session.round(&mut clients, cx, number).await?;
+        let drawn = KeptRound {
+            broke: LINEARIZABLE.to_owned(),
+            seed: options.seed,
+            number,
+            round: round(options.seed, number),
+        };
+        let purpose = format!("histories {number}");
+        session.round(&mut clients, cx, &purpose, &drawn).await?;
     }
     cx.memory().leave();
     session.verdict(cx, begun.elapsed())
@@ -49,7 +63,6 @@ pub(super) async fn linearizable(cx: &mut Cx) -> CaseResult {
 /// What is known so far.
 struct Session {
     habits: Habits,
-    seed: u64,
     rounds: u64,
     calls: usize,
     /// Rounds with a history that no order makes legal.
@@ -67,15 +80,51 @@ struct Proof {
     calls: Vec<Operation>,
     stuck: Stuck,
     performed: Performed,
+    round: KeptRound,
 }
 
 impl Session {
+    /// Plays a round of the regression file: whether its calls meet as they did is luck, so it is
+    /// played until they do.
+    async fn replay(
+        &mut self,
+        clients: &mut Clients,
+        cx: &mut Cx,
+        number: usize,
+        kept: &KeptRound,
+    ) -> CaseResult {
+        let seen = self.seen;
+        let mut plays = 0;
+        while plays < REPLAYS && self.seen == seen {
+            plays += 1;
+            let purpose = format!("histories kept {number} play {plays}");
+            self.round(clients, cx, &purpose, kept).await?;
+        }
+        let became = if self.seen > seen {
+            "is answered in no order"
+        } else {
+            "holds now"
+        };
+        let calls: usize = kept.round.clients.iter().map(Vec::len).sum();
+        cx.target().play.tell(format!(
+            "round {number} ({} clients, {calls} calls, broke {LINEARIZABLE}) {became}, in play {plays} of \
+             at most {REPLAYS}",
+            kept.round.clients.len()
+        ));
+        Ok(())
+    }
+
     /// Plays a round and judges it.
-    async fn round(&mut self, clients: &mut Clients, cx: &mut Cx, number: u64) -> CaseResult {
-        let drawn = round(self.seed, number);
-        let purpose = format!("histories {number}");
+    async fn round(
+        &mut self,
+        clients: &mut Clients,
+        cx: &mut Cx,
+        purpose: &str,
+        kept: &KeptRound,
+    ) -> CaseResult {
+        let drawn = &kept.round;
         let performed = clients
-            .perform(cx, &purpose, &drawn, Some(self.habits))
+            .perform(cx, purpose, drawn, Some(self.habits))
             .await?;
         self.rounds += 1;
         self.calls += performed.history.len();
@@ -86,7 +135,7 @@ impl Session {
             Judged::Undecided => self.undecided += 1,
             Judged::Illegal(name, calls, stuck) => {
                 if !self
-                    .only_together(clients, cx, &purpose, &drawn, &performed)
+                    .only_together(clients, cx, purpose, drawn, &performed)
                     .await?
                 {
                     self.out_of_order += 1;
@@ -98,13 +147,14 @@ impl Session {
                 if self.best.as_ref().is_none_or(shorter) {
                     let mut example = Counterexample::new(&name, &calls, &stuck);
                     example.calls_before = performed.history.len();
-                    example.seed = self.seed;
-                    example.round = number;
+                    example.seed = kept.seed;
+                    example.round = kept.number;
                     self.best = Some(Proof {
                         example,
                         calls,
                         stuck,
                         performed,
+                        round: kept.clone(),
                     });
                 }
                 return Ok(());
@@ -189,6 +239,8 @@ impl Session {
         if let Some(mut proof) = self.best {
             proof.example.seen = seen;
             proof.example.rounds = rounds;
+            let regressions = &cx.target().play.options.regressions;
+            regressions.keep(Entry::Round(proof.round.clone()));
             return Err(accuse(cx, proof).into());
         }
         if self.out_of_order > 0 {
@@ -260,6 +312,7 @@ fn accuse(cx: &Cx, proof: Proof) -> Finding {
         calls,
         stuck,
         performed,
+        ..
     } = proof;
     for exchange in performed.ledger.record().exchanges {
         cx.show(&exchange);

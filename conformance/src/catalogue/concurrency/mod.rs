@@ -11,6 +11,9 @@ mod waiting;
 
 use crate::suite::{Case, Harm, Level, Mode, Need};
 
+/// The case that lets calls meet at random.
+pub(crate) const LINEARIZABLE: &str = "conc.linearizable";
+
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "conc.other-volumes",
@@ -162,7 +165,7 @@ pub(super) const CASES: &[Case] = &[
         run: |cx| Box::pin(waiting::no_callback(cx)),
     },
     Case {
-        id: "conc.linearizable",
+        id: LINEARIZABLE,
         level: Level::Should,
         title: "what concurrent calls answer could have been answered one after the other",
         why: "dockerd and orchestrators decide by answers: two that contradict each other leave a \

@@ -1,17 +1,17 @@
 //! Symbolic links that a container leaves in its volume.
 
 use std::io;
-use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::Path;
 
-use crate::catalogue::canary::Canary;
+use crate::catalogue::canary;
 use crate::suite::{CaseResult, Cx, Halt};
+use crate::target::Canary;
 
 pub(super) async fn symlinks(cx: &mut Cx) -> CaseResult {
-    let canary = Canary::plant(cx).await?;
+    let canary = canary::Canary::plant(cx).await?;
     let (name, id, path) = cx.held_volume().await?;
     cx.see(&path).await?;
-    let (volume, aim) = (path.clone(), canary.dir().to_owned());
+    let (volume, aim) = (path.clone(), canary.tree().clone());
     cx.target()
         .files
         .look(move || plant(&volume, &aim))
@@ -40,13 +40,9 @@ pub(super) async fn symlinks(cx: &mut Cx) -> CaseResult {
 }
 
 /// Links to the directory and to files, at the top and further down.
-fn plant(volume: &std::path::Path, aim: &PathBuf) -> io::Result<()> {
+fn plant(volume: &Path, aim: &Canary) -> io::Result<()> {
     let deeper = volume.join("directory");
     std::fs::create_dir(&deeper)?;
-    for place in [volume, &deeper] {
-        symlink(aim, place.join("to-directory"))?;
-        symlink(aim.join("inner"), place.join("to-inner"))?;
-        symlink(aim.join("file"), place.join("to-file"))?;
-    }
-    Ok(())
+    aim.link_from(volume)?;
+    aim.link_from(&deeper)
 }

@@ -5,7 +5,7 @@ use super::{RECORDED, replay_to_end};
 use crate::catalogue::observed::Observed;
 use crate::catalogue::unmount::keep_busy;
 use crate::catalogue::volume_steps::{known, need_kernel_mount};
-use crate::suite::{Case, CaseResult, Cx, Halt, Harm, Level, Mode, Need};
+use crate::suite::{Case, CaseResult, Cx, Halt, Harm, Need};
 
 /// What every sequence is built upon.
 const COUNTING: &[&str] = &[
@@ -19,17 +19,9 @@ const COUNTING: &[&str] = &[
 
 /// A sequence in which the rules of [`counting`](super::counting) come together.
 const SEQUENCE: Case = Case {
-    id: "",
-    level: Level::Must,
-    title: "",
-    why: "",
-    harm: Harm::NoStart,
     sources: &[RECORDED],
-    docker: &[],
-    needs: &[],
-    mode: Mode::Shared,
     follows: COUNTING,
-    run: |_| Box::pin(async { Ok(()) }),
+    ..Case::BLANK
 };
 
 pub(super) const RUN_POPULATED: Case = Case {

@@ -149,14 +149,7 @@ async fn reboot(cx: &mut Cx) -> CaseResult {
 
 /// A sequence after a crash.
 const SEQUENCE: Case = Case {
-    id: "",
-    level: Level::Must,
-    title: "",
-    why: "",
-    harm: Harm::NoStart,
     sources: &[RECORDED],
-    docker: &[],
-    needs: &[],
     mode: Mode::Alone,
     follows: &[
         "act.repeat",
@@ -169,7 +162,7 @@ const SEQUENCE: Case = Case {
         "ref.balanced",
         "mount.data-persists",
     ],
-    run: |_| Box::pin(async { Ok(()) }),
+    ..Case::BLANK
 };
 
 pub(super) const DAEMON_CRASH: Case = Case {

@@ -43,11 +43,10 @@ async fn kill_again_and_again(cx: &mut Cx, kills: u32, anchor: &str) -> CaseResu
     let begun = Instant::now();
     let usual = usual_call(cx).await?;
     for round in 1..=kills {
-        if begun.elapsed() > AT_MOST {
-            cx.note(format!(
-                "{} kills instead of {kills}: starts take long",
-                round - 1
-            ));
+        let slow = cx.target().slowness.weary(cx.case());
+        let late = (begun.elapsed() > AT_MOST).then(|| "starts take long".to_owned());
+        if let Some(why) = slow.or(late) {
+            cx.note(format!("{} kills instead of {kills}: {why}", round - 1));
             break;
         }
         // Most kills hit a call: there are several under way at any time.
@@ -140,22 +139,15 @@ fn is_gone(answer: &Answer) -> bool {
 async fn judge(cx: &mut Cx, anchor: &str, fates: &[Fate], round: u32) -> CaseResult {
     let known = fates
         .iter()
-        .filter(|fate| fate.exists == Some(true))
-        .map(|fate| fate.name.as_str());
-    for name in known.chain([anchor]) {
+        .filter_map(|fate| Some((fate.name.as_str(), fate.exists?)));
+    for (name, exists) in known.chain([(anchor, true)]) {
         let get = cx.get(name).await?;
-        ensure(get.volume().is_some(), || {
-            get.finding(&format!(
-                "a volume whose Create was answered is there after kill {round}"
-            ))
-        })?;
-    }
-    for fate in fates.iter().filter(|fate| fate.exists == Some(false)) {
-        let get = cx.get(&fate.name).await?;
-        ensure(get.volume().is_none(), || {
-            get.finding(&format!(
-                "a volume whose Remove was answered is gone after kill {round}"
-            ))
+        ensure(get.volume().is_some() == exists, || {
+            get.finding(&if exists {
+                format!("a volume whose Create was answered is there after kill {round}")
+            } else {
+                format!("a volume whose Remove was answered is gone after kill {round}")
+            })
         })?;
     }
     cx.list()

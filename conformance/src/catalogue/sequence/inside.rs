@@ -299,7 +299,7 @@ impl Runtime for Shared {
         })
     }
 
-    fn find(&self, container: &str) -> Option<Arc<dyn Process>> {
+    fn find(&self, container: &str, _kept: &Path) -> Option<Arc<dyn Process>> {
         let running = self.0.running();
         let (_, process) = running.into_iter().find(|(id, _)| id == container)?;
         Some(process as Arc<dyn Process>)

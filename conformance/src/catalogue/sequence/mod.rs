@@ -14,10 +14,12 @@ mod daemon;
 mod engine;
 mod failing;
 mod files;
+mod host;
 mod inside;
 mod look;
 mod moves;
 mod play;
+mod player;
 mod plugin;
 mod random;
 mod running;
@@ -26,8 +28,10 @@ mod sharing;
 mod volumes;
 
 pub(super) use play::play;
+pub(crate) use random::ID as RANDOM_COMMANDS;
+pub(crate) use script::unclear as unclear_command;
 
-use crate::suite::{Case, Harm, Level, Mode};
+use crate::suite::{Case, Mode};
 
 pub(super) const CASES: &[Case] = &[
     volumes::FIRST_USE,
@@ -70,17 +74,9 @@ pub(super) const CASES: &[Case] = &[
 
 /// A sequence of docker commands.
 const SEQUENCE: Case = Case {
-    id: "",
-    level: Level::Must,
-    title: "",
-    why: "",
-    harm: Harm::NoStart,
-    sources: &[],
-    docker: &[],
-    needs: &[],
     mode: Mode::Alone,
-    follows: &[],
     run: |cx| Box::pin(play(cx)),
+    ..Case::BLANK
 };
 
 /// Whether a case is made of docker commands.

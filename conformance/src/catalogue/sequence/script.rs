@@ -142,6 +142,16 @@ impl Line {
     }
 }
 
+/// What is not understood of a line with placeholders, if something is not.
+pub(crate) fn unclear(line: &str) -> Option<String> {
+    let names = Names {
+        plugin: "plugin".to_owned(),
+        volume: "volume".to_owned(),
+        other: "other".to_owned(),
+    };
+    Line::parse(line, &names).err()
+}
+
 fn step(command: &str, names: &Names) -> Result<Step, String> {
     match command {
         DAEMON_CRASH => return Ok(Step::DaemonCrash),

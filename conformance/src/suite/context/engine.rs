@@ -55,6 +55,9 @@ impl Cx {
             self.ledger.exchange(exchange);
             return None;
         };
+        if sent.is_ok() {
+            self.waited(endpoint, call.ms);
+        }
         let answer = Answer::new(endpoint, sent, call.ms);
         exchange.failed = !answer.is_ok();
         self.ledger.exchange(exchange);

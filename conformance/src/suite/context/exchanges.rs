@@ -1,6 +1,6 @@
 //! Sending requests and keeping what came back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Cx, Host};
 use crate::protocol::Endpoint;
@@ -81,8 +81,9 @@ impl Cx {
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut exchange = Exchange::record(request, &sent, ms, &self.target.secrets());
         exchange.peer = self.host == Host::Peer;
-        if let Err(error) = &sent {
-            self.worry(endpoint, error);
+        match &sent {
+            Ok(_) => self.waited(endpoint, ms),
+            Err(error) => self.worry(endpoint, error),
         }
         let answer = Answer::new(endpoint, sent, ms);
         exchange.failed = !answer.is_ok();
@@ -138,6 +139,12 @@ impl Cx {
             }
         }
         Ok(())
+    }
+
+    /// Takes note of how long an answer took.
+    pub(super) fn waited(&self, endpoint: Endpoint, ms: u64) {
+        let took = Duration::from_millis(ms);
+        self.target.slowness.answered(&self.case, endpoint, took);
     }
 
     pub(super) fn worry(&self, endpoint: Endpoint, error: &WireError) {

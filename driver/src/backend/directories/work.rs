@@ -9,13 +9,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{super::local::unique, Naming};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    super::local::{made_at, unique},
+    Naming,
+};
 use crate::backend::{DataOnRemove, Provisioned};
 
 /// Where removed volumes wait to be deleted. Its name makes it no volume.
 const TRASH: &str = ".volplug-trash";
 /// Where removed volumes stay when the driver may not delete them.
 const REMOVED: &str = ".volplug-removed";
+/// How old something in the trash is that nobody deletes any more: far longer than a removal takes,
+/// and than the clocks of two hosts differ.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// What Docker's own local driver gives a volume.
 const DEFAULT_MODE: u32 = 0o755;
 
@@ -127,11 +135,41 @@ pub(super) fn discard(moved: &Moved) {
     if moved.data == DataOnRemove::Kept {
         return;
     }
-    match fs::remove_dir_all(&moved.to) {
+    delete(&moved.to);
+}
+
+fn delete(removed: &Path) {
+    match fs::remove_dir_all(removed) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %moved.to.display(), %error, "a removed volume stays in the trash");
+            tracing::warn!(path = %removed.display(), %error, "a removed volume stays in the trash");
         }
         _ => {}
+    }
+}
+
+/// Deletes what removals left in the trash that never came to their end, whichever driver on this
+/// storage was killed in them. What is young may be somebody's removal that is under way.
+pub(super) fn sweep(root: &Path) {
+    let trash = root.join(TRASH);
+    // Not followed: a link could lead the driver anywhere on this host.
+    if !fs::symlink_metadata(&trash).is_ok_and(|metadata| metadata.is_dir()) {
+        return;
+    }
+    let entries = match fs::read_dir(&trash) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(path = %trash.display(), %error, "the trash of the storage cannot be read");
+            return;
+        }
+    };
+    let forgotten = Timestamp::now() - FORGOTTEN_AFTER;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let since = name.to_str().and_then(made_at);
+        if since.is_some_and(|since| since < forgotten) {
+            tracing::info!(path = %entry.path().display(), "deleting what an interrupted removal has left");
+            delete(&entry.path());
+        }
     }
 }
 
@@ -192,5 +230,27 @@ mod tests {
             .collect();
         assert_eq!(left.len(), 3, "{left:?}");
         assert_eq!(fs::read_dir(root.join(TRASH)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_old_trash_is_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let trash = root.path().join(TRASH);
+        sweep(root.path());
+        let old = Timestamp::now() - SignedDuration::from_hours(2);
+        let young = unique();
+        for name in [
+            &format!("{:x}-0", old.as_nanosecond()),
+            &young,
+            "somebody's own",
+        ] {
+            fs::create_dir_all(trash.join(name).join("deep")).unwrap();
+        }
+        sweep(root.path());
+        let left: BTreeSet<_> = fs::read_dir(&trash)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(left, [young, "somebody's own".to_owned()].into());
     }
 }

@@ -20,11 +20,12 @@ use super::{Backend, BackendConfig, DataOnRemove, Found, Provisioned, Site, Spec
 use crate::{
     StartError,
     error::{Error, ErrorKind},
+    logging::carried,
     root::DataRoot,
     types::VolumeName,
     volumes::Key,
 };
-pub(super) use provision::unique;
+pub(super) use provision::{made_at, unique};
 use trash::Trash;
 pub use trash::Trashed;
 
@@ -203,7 +204,7 @@ fn missing(path: &std::path::Path, cause: impl std::fmt::Display) -> Error {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
+    tokio::task::spawn_blocking(carried(work))
         .await
         .map_err(|cause| Error::internal("finish the work on disk", cause))?
 }

@@ -120,3 +120,10 @@ pub(in crate::backend) fn unique() -> String {
     let nanos = jiff::Timestamp::now().as_nanosecond();
     format!("{nanos:x}-{:x}", COUNTER.fetch_add(1, Ordering::Relaxed))
 }
+
+/// When [`unique`] has made this name.
+pub(in crate::backend) fn made_at(name: &str) -> Option<jiff::Timestamp> {
+    let (nanos, _) = name.split_once('-')?;
+    let nanos = i128::from_str_radix(nanos, 16).ok()?;
+    jiff::Timestamp::from_nanosecond(nanos).ok()
+}

@@ -14,6 +14,7 @@ use std::{
 use super::provision::unique;
 use crate::{
     error::{Error, ErrorKind},
+    logging::carried,
     mount::table,
     volumes::Key,
 };
@@ -44,7 +45,7 @@ impl Trash {
         let (doomed, queue) = mpsc::channel::<PathBuf>();
         thread::Builder::new()
             .name("volplug-trash".to_owned())
-            .spawn(move || queue.iter().for_each(|path| delete(&path)))?;
+            .spawn(carried(move || queue.iter().for_each(|path| delete(&path))))?;
         Ok(Self { directory, doomed })
     }
 

@@ -11,8 +11,7 @@ use crate::api::answer;
 use crate::api::ask::{Ask, Filters};
 use crate::api::errors::Answer;
 use crate::containers::{ContainerInfo, Status};
-use crate::error::{Error, Result};
-use crate::files::tree;
+use crate::error::Result;
 use crate::images::reference;
 use crate::labels;
 
@@ -40,15 +39,17 @@ const FILTERS: [&str; 15] = [
     "status",
     "volume",
 ];
+/// In moby's order, which its texts show.
 const STATES: [&str; 7] = [
+    "created",
+    "running",
     "paused",
     "restarting",
     "removing",
-    "running",
-    "dead",
-    "created",
     "exited",
+    "dead",
 ];
+const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
 
 /// `GET /containers/json`.
 pub(in crate::api) fn list(api: &Api, ask: &Ask) -> Answer {
@@ -56,20 +57,15 @@ pub(in crate::api) fn list(api: &Api, ask: &Ask) -> Answer {
     let limit = ask.number("limit")?;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| *limit > 0);
-    let picked = Picked::new(api, &filters)?;
+    let picked = Picked::new(api, ask, &filters)?;
     let all = ask.flag("all") || limit.is_some() || !filters.get("status").is_empty();
     let mut shown = api.daemon.container_list();
     shown.retain(|info| (all || info.state.running) && picked.has(api, info));
     shown.truncate(limit.unwrap_or(usize::MAX));
     let with_size = ask.flag("size");
-    let shown = shown.iter().map(|info| {
-        let mut shown = listed(api, info);
-        if with_size && let Some(fields) = shown.as_object_mut() {
-            let written = tree::size(&api.daemon.core.rootfs(&info.id));
-            fields.insert("SizeRw".to_owned(), json!(written));
-            fields.insert("SizeRootFs".to_owned(), json!(written));
-        }
-        shown
+    let shown = shown.iter().map(|info| match with_size {
+        true => listed_with_size(api, info),
+        false => listed(api, info),
     });
     Ok(answer::ok(&shown.collect::<Vec<_>>()))
 }
@@ -80,26 +76,30 @@ struct Picked<'a> {
     ancestors: Vec<String>,
     networks: Vec<String>,
     exited: Vec<i32>,
+    is_task: Option<bool>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
 }
 
 impl<'a> Picked<'a> {
-    fn new(api: &Api, filters: &'a Filters) -> Result<Self> {
-        let one_of = |key: &str, known: &[&str]| {
+    fn new(api: &Api, ask: &Ask, filters: &'a Filters) -> Result<Self> {
+        let texts = ask.profile;
+        let exited = filters.get("exited").iter();
+        let exited = exited.map(|code| code.parse().map_err(|_| texts.no_exit_code(code)));
+        let exited = exited.collect::<Result<_>>()?;
+        let unknown = |key: &str, known: &[&str]| {
             let mut wanted = filters.get(key).iter();
-            match wanted.find(|wanted| !known.contains(&wanted.as_str())) {
-                Some(wanted) => Err(Error::invalid(format!("invalid filter '{key}={wanted}'"))),
-                None => Ok(()),
-            }
+            wanted
+                .find(|wanted| !known.contains(&wanted.as_str()))
+                .cloned()
         };
-        one_of("status", &STATES)?;
-        one_of("health", &["none", "starting", "healthy", "unhealthy"])?;
-        one_of("is-task", &["true", "false", "1", "0"])?;
-        let exited = filters.get("exited").iter().map(|code| {
-            let number = code.parse();
-            number.map_err(|_| Error::invalid(format!("invalid filter 'exited={code}'")))
-        });
+        if let Some(state) = unknown("status", &STATES) {
+            return Err(texts.no_choice("status", "state", &state, &STATES));
+        }
+        let is_task = ask.switch(filters, "is-task")?;
+        if let Some(health) = unknown("health", &HEALTHS) {
+            return Err(texts.no_choice("health", "health", &health, &HEALTHS));
+        }
         let created = |key: &str| -> Result<Option<Timestamp>> {
             let containers = &api.daemon.core.containers;
             let name = filters.get(key).first();
@@ -119,7 +119,8 @@ impl<'a> Picked<'a> {
                         .map_or(name.clone(), |found| found.name)
                 })
                 .collect(),
-            exited: exited.collect::<Result<_>>()?,
+            exited,
+            is_task,
             before: created("before")?,
             since: created("since")?,
         })
@@ -139,7 +140,7 @@ impl<'a> Picked<'a> {
             && any("volume", &|wanted| mounts(info, wanted))
             // Nothing checks health, publishes ports or is a swarm's task here.
             && any("health", &|wanted| wanted == "none")
-            && any("is-task", &|wanted| ["false", "0"].contains(&wanted))
+            && self.is_task != Some(true)
             && any("isolation", &|_| false)
             && any("publish", &|_| false)
             && any("expose", &|wanted| exposes(info, wanted))
@@ -190,6 +191,20 @@ fn network(info: &ContainerInfo) -> &str {
         "" | "default" => "bridge",
         network => network,
     }
+}
+
+/// A container in a list, with the bytes that it wrote, and those with its image.
+pub(in crate::api) fn listed_with_size(api: &Api, info: &ContainerInfo) -> Value {
+    let core = &api.daemon.core;
+    let image = &info.asked.image;
+    let written = core.written(&info.id, image);
+    let mut shown = listed(api, info);
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("SizeRw".to_owned(), json!(written));
+        let whole = core.images.get(image).size + written;
+        fields.insert("SizeRootFs".to_owned(), json!(whole));
+    }
+    shown
 }
 
 /// A container in a list.

@@ -6,7 +6,14 @@
 //!
 //! Processes die with the daemon that started them, also when it is killed: what a plugin mounted
 //! for them is not kept busy by a process that nobody can stop any more.
+//!
+//! With live-restore they go on, and the next daemon finds them: as in dockerd, what they print
+//! meanwhile waits in FIFOs, and holds them up once 64 KiB are full. There is no shim here that
+//! stays beside a container, and so three things end with the daemon that outlive dockerd: a
+//! container with a terminal (`-t`); what is typed (`-i`), of which the process sees the end; and the
+//! output that waits when a process ends while no daemon is there. Its exit code is known even then.
 
+mod kept;
 mod launch;
 mod lookup;
 mod process;
@@ -21,17 +28,18 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use command_fds::{CommandFdExt as _, FdMapping};
-use tokio::net::unix::pipe::Receiver;
 
+use self::kept::{Kept, Room};
 use self::launch::{Outlet, launch};
 use self::process::{HostProcess, Place};
 use self::sandbox::{Base, Rights};
 use self::status::Status;
-use self::tools::Tools;
 pub use self::tools::Unavailable;
+use self::tools::{Session, Tools};
 use self::user::User;
 use super::{About, BoxFuture, Process, ProcessSpec, Runtime, StartError, source_of};
 
@@ -89,7 +97,18 @@ impl HostRuntime {
         lookup::command(name, path, &spec.working_dir, &files)?;
 
         let arguments = sandbox::arguments(&spec, &base, &user, &environment, self.rights);
-        let (status, status_end) = std::io::pipe().map_err(other)?;
+        let survival = spec.survival().map(Path::to_owned);
+        let survival = survival.as_deref();
+        let status = match survival {
+            Some(directory) => {
+                kept::begin(directory).map_err(other)?;
+                Status::create(&kept::status(directory)).map_err(other)?
+            }
+            None => {
+                kept::forget(&spec.kept).map_err(other)?;
+                Status::in_memory().map_err(other)?
+            }
+        };
         let bwrap = self.tools.bwrap.display().to_string();
         let status_fd = STATUS_FD.to_string();
         let arguments_fd = ARGUMENTS_FD.to_string();
@@ -107,10 +126,14 @@ impl HostRuntime {
             words.extend(user.switch(&self.tools.setpriv));
         }
         words.extend(spec.command.iter().cloned());
-        let mut command = self.tools.command(words, spec.tty);
+        let session = match survival {
+            Some(_) => Session::Own,
+            None => Session::of(spec.tty),
+        };
+        let mut command = self.tools.command(words, session);
         let mappings = vec![
             FdMapping {
-                parent_fd: OwnedFd::from(status_end),
+                parent_fd: status.end().map_err(other)?,
                 child_fd: STATUS_FD,
             },
             FdMapping {
@@ -121,33 +144,32 @@ impl HostRuntime {
         command
             .fd_mappings(mappings)
             .map_err(|error| StartError::Other(error.to_string()))?;
-        let mut launched = launch(command, spec.tty, spec.stdin).map_err(other)?;
-        let status = Receiver::from_owned_fd(OwnedFd::from(status)).map_err(other)?;
-        let mut status = Status::new(status);
-        let Some(begun) = status.begin(&self.tools.bwrap).await else {
-            let said = launched.last_words(COMPLAINT).await;
-            return Err(StartError::NotMade(said));
-        };
-        let outlet = Outlet::new(Arc::clone(&spec.streams));
-        launched.connect(spec.stdin, &outlet);
-        let place = Place {
-            tools: self.tools.clone(),
-            rights: self.rights,
-            files,
+        let mut launched = launch(command, spec.tty, spec.stdin, survival).map_err(other)?;
+        let room = Room {
             env: spec.env,
             user: spec.user,
             working_dir: spec.working_dir,
             hostname: spec.hostname,
             has_network: spec.has_network,
         };
-        let end = async move {
-            match begun.exit_code {
-                Some(code) => Some(code),
-                None => status.exit_code().await,
-            }
+        if let (Some(directory), Some(monitor)) = (survival, launched.child.id()) {
+            Kept::save(directory, monitor, &room).map_err(other)?;
+        }
+        let begun = status.begin(&mut launched.child, &self.tools.bwrap).await;
+        let Some(pid) = begun else {
+            let said = launched.last_words(COMPLAINT).await;
+            return Err(StartError::NotMade(said));
         };
-        let pid = begun.pid;
-        Ok(HostProcess::watch(pid, launched, outlet, Some(place), end))
+        let outlet = Outlet::new(Arc::clone(&spec.streams));
+        launched.connect(spec.stdin, &spec.streams, &outlet);
+        let place = Place {
+            tools: self.tools.clone(),
+            rights: self.rights,
+            files,
+            room,
+        };
+        let (place, status) = (Some(place), Some(status));
+        Ok(HostProcess::watch(pid, launched, outlet, place, status))
     }
 }
 
@@ -163,9 +185,14 @@ impl Runtime for HostRuntime {
         })
     }
 
-    fn find(&self, container: &str) -> Option<Arc<dyn Process>> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let process = running.get(container)?.upgrade()?;
+    fn find(&self, container: &str, kept: &Path) -> Option<Arc<dyn Process>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = running.get(container) else {
+            let process = HostProcess::adopt(kept, &self.tools, self.rights)?;
+            running.insert(container.to_owned(), Arc::downgrade(&process));
+            return Some(process);
+        };
+        let process = known.upgrade()?;
         process.is_running().then_some(process as Arc<dyn Process>)
     }
 

@@ -2,20 +2,24 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
-use super::launch::{Launched, Outlet, launch};
+use super::kept::{self, Kept, Room};
+use super::launch::{Launched, Outlet, Outputs, launch};
 use super::sandbox::Rights;
+use super::status::Status;
 use super::terminal::Control;
-use super::tools::Tools;
+use super::tools::{Session, Tools};
 use super::user::User;
 use super::{lookup, tree};
 use crate::containers::ContainerFiles;
-use crate::runtime::{BoxFuture, ExecSpec, Process, StartError, Streams, Usage};
+use crate::runtime::{BoxFuture, ExecSpec, Output, Process, StartError, Streams, Usage};
 
 /// What a process that a signal ended adds to the signal's number.
 const SIGNALED: i32 = 128;
@@ -41,30 +45,22 @@ pub(super) struct Place {
     pub(super) tools: Tools,
     pub(super) rights: Rights,
     pub(super) files: ContainerFiles,
-    pub(super) env: Vec<String>,
-    pub(super) user: String,
-    pub(super) working_dir: String,
-    pub(super) hostname: String,
-    pub(super) has_network: bool,
+    pub(super) room: Room,
 }
 
 impl HostProcess {
-    /// A process that was launched. `end` yields its exit code; nothing if it is that of what was
-    /// launched.
+    /// A process that was launched. Its exit code is told by the status of its sandbox, if it is
+    /// in one of its own.
     pub(super) fn watch(
         pid: u32,
         mut launched: Launched,
         outlet: Outlet,
         place: Option<Place>,
-        end: impl Future<Output = Option<i32>> + Send + 'static,
+        status: Option<Status>,
     ) -> Arc<Self> {
-        let handle = i32::try_from(pid)
-            .ok()
-            .and_then(Pid::from_raw)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let process = Arc::new(Self {
             pid,
-            handle,
+            handle: kept::handle(pid),
             control: launched.control.take(),
             outlet,
             ended: watch::Sender::new(None),
@@ -72,13 +68,61 @@ impl HostProcess {
         });
         let watched = Arc::clone(&process);
         tokio::spawn(async move {
-            let told = end.await;
-            let own = launched.child.wait().await.map(exit_code);
-            launched.drain().await;
+            let own = launched.end().await.map(exit_code);
+            let told = status.and_then(|status| status.exit_code());
             let code = told.or(own.ok()).unwrap_or(SIGNALED + SIGKILL);
             watched.ended.send_replace(Some(code));
         });
         process
+    }
+
+    /// A process that an engine before this one launched, or its end. What it printed last before
+    /// it ended without an engine is lost.
+    pub(super) fn adopt(directory: &Path, tools: &Tools, rights: Rights) -> Option<Arc<Self>> {
+        let kept = Kept::load(directory)?;
+        let status = Status::open(&kept::status(directory)).ok()?;
+        let pid = status.pid()?;
+        // It is polled like a pipe, though nothing can be read from it.
+        let monitor = kept.monitor();
+        let monitor = monitor.and_then(|fd| Receiver::from_owned_fd_unchecked(fd).ok());
+        let ended = match monitor {
+            Some(_) => None,
+            None => Some(status.exit_code()?),
+        };
+        let outlet = Outlet::default();
+        // As the process itself sees them.
+        let root = PathBuf::from(format!("/proc/{pid}/root"));
+        let process = Arc::new(Self {
+            pid,
+            handle: monitor.as_ref().and_then(|_| kept::handle(pid)),
+            control: None,
+            outlet: outlet.clone(),
+            ended: watch::Sender::new(ended),
+            place: Some(Place {
+                tools: tools.clone(),
+                rights,
+                files: ContainerFiles::new(root, Vec::new(), false),
+                room: kept.room,
+            }),
+        });
+        let Some(monitor) = monitor else {
+            return Some(process);
+        };
+        let mut outputs = Outputs::default();
+        for output in [Output::Stdout, Output::Stderr] {
+            if let Ok(reader) = kept::open_fifo(directory, output) {
+                outputs.pass(reader, output, &outlet);
+            }
+        }
+        let watched = Arc::clone(&process);
+        tokio::spawn(async move {
+            // Readable is what stands for a process that is over.
+            let _ = monitor.readable().await;
+            outputs.drain().await;
+            let code = status.exit_code().unwrap_or(SIGNALED + SIGKILL);
+            watched.ended.send_replace(Some(code));
+        });
+        Some(process)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -89,12 +133,13 @@ impl HostProcess {
         let Some(place) = &self.place else {
             return Err(StartError::Other("there is no container".to_owned()));
         };
+        let room = &place.room;
         let user = if spec.user.is_empty() {
-            &place.user
+            &room.user
         } else {
             &spec.user
         };
-        let own = User::parse(&place.user).map_err(StartError::Other)?;
+        let own = User::parse(&room.user).map_err(StartError::Other)?;
         let user = User::parse(user).map_err(StartError::Other)?;
         if place.rights.user_namespace && (own.uid, user.uid) != (0, 0) {
             let other = if own.uid == 0 { user.uid } else { own.uid };
@@ -105,13 +150,13 @@ impl HostProcess {
             )));
         }
         let working_dir = if spec.working_dir.is_empty() {
-            &place.working_dir
+            &room.working_dir
         } else {
             &spec.working_dir
         };
-        let mut env = place.env.clone();
+        let mut env = room.env.clone();
         env.extend_from_slice(&spec.env);
-        let environment = lookup::environment(&env, &place.hostname, spec.tty, &user);
+        let environment = lookup::environment(&env, &room.hostname, spec.tty, &user);
         let path = environment.iter().find(|(key, _)| key == "PATH");
         let path = path.map_or(lookup::PATH, |(_, path)| path);
         let name = spec.command.first().map(String::as_str).unwrap_or_default();
@@ -136,21 +181,15 @@ impl HostProcess {
         words.extend(["env", "-C", directory].map(str::to_owned));
         words.extend(set);
         words.extend(spec.command.iter().cloned());
-        let mut command = place.tools.command(words, spec.tty);
+        let mut command = place.tools.command(words, Session::of(spec.tty));
         command.env_clear().envs(hidden);
         let outlet = Outlet::new(Arc::clone(&spec.streams));
-        let mut launched = launch(command, spec.tty, spec.stdin)
+        let mut launched = launch(command, spec.tty, spec.stdin, None)
             .map_err(|error| StartError::Other(format!("nsenter: {error}")))?;
-        launched.connect(spec.stdin, &outlet);
+        launched.connect(spec.stdin, &spec.streams, &outlet);
         let pid = launched.child.id().unwrap_or_default();
         // What enters ends as what it runs does.
-        Ok(Self::watch(
-            pid,
-            launched,
-            outlet,
-            None,
-            std::future::ready(None),
-        ))
+        Ok(Self::watch(pid, launched, outlet, None, None))
     }
 
     /// The words in front of a command that is to run in the container.
@@ -162,7 +201,7 @@ impl HostProcess {
         if place.rights.user_namespace {
             words.extend(["--user", "--preserve-credentials"].map(str::to_owned));
         }
-        if !place.has_network {
+        if !place.room.has_network {
             words.push("--net".to_owned());
         }
         words.extend(["--mount", "--pid", "--uts", "--ipc", "--"].map(str::to_owned));

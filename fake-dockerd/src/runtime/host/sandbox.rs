@@ -112,7 +112,10 @@ pub(super) fn arguments(
     let mut arguments = Arguments::default();
     // The command is the first process of its pid namespace, and so is sent only signals that it
     // handles, as in Docker: `sh` does not end on SIGTERM.
-    arguments.add(["--die-with-parent", "--unshare-pid", "--as-pid-1"]);
+    arguments.add(["--unshare-pid", "--as-pid-1"]);
+    if spec.survival().is_none() {
+        arguments.add(["--die-with-parent"]);
+    }
     arguments.add(["--unshare-ipc", "--unshare-uts"]);
     arguments.add(["--hostname", &spec.hostname]);
     if !spec.has_network {

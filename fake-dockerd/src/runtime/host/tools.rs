@@ -1,5 +1,6 @@
 //! The tools of the host, and whether they work here.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,6 +10,24 @@ use super::sandbox::Rights;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unavailable(String);
+
+/// What a command has in common with the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    /// The session, as a process group of its own.
+    Group,
+    /// Nothing: the end of the engine's session is not its end.
+    Own,
+    /// Nothing, and a terminal of its own.
+    Terminal,
+}
+
+impl Session {
+    /// Of something that has a terminal or not.
+    pub(super) fn of(tty: bool) -> Self {
+        if tty { Self::Terminal } else { Self::Group }
+    }
+}
 
 /// The tools of the host that make and enter sandboxes.
 #[derive(Debug, Clone)]
@@ -62,15 +81,23 @@ impl Tools {
         Err(cannot(String::from_utf8_lossy(&output.stderr).trim()))
     }
 
-    /// A command of the host, with a terminal of its own if it needs one.
-    pub(super) fn command(&self, words: Vec<String>, tty: bool) -> Command {
+    /// A command of the host.
+    pub(super) fn command(&self, words: Vec<String>, session: Session) -> Command {
         let mut words = words.into_iter();
-        if tty {
-            let mut command = Command::new(&self.setsid);
-            command.arg("--ctty").args(words);
-            return command;
+        let mut command = match session {
+            Session::Group => Command::new(words.next().unwrap_or_default()),
+            Session::Own | Session::Terminal => Command::new(&self.setsid),
+        };
+        match session {
+            // Ctrl-C at the daemon's terminal is the daemon's business.
+            Session::Group => {
+                command.process_group(0);
+            }
+            Session::Own => {}
+            Session::Terminal => {
+                command.arg("--ctty");
+            }
         }
-        let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         command
     }

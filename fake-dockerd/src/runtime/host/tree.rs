@@ -63,13 +63,24 @@ pub(super) fn usage(first: u32) -> Usage {
     usage
 }
 
-/// The time of a process and of its children that have ended.
-fn cpu(directory: &Path) -> Option<Duration> {
+/// The numbers of `/proc/PID/stat` behind the name in brackets, which may contain anything; what
+/// is none counts as 0.
+fn stat(directory: &Path) -> Option<Vec<u64>> {
     let stat = fs::read_to_string(directory.join("stat")).ok()?;
-    // The name in brackets may contain anything; user time is the 12th field behind it.
     let (_, fields) = stat.rsplit_once(") ")?;
-    let times = fields.split(' ').skip(11).take(4);
-    let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let fields = fields.split(' ');
+    Some(fields.map(|field| field.parse().unwrap_or(0)).collect())
+}
+
+/// When a process began, in clock ticks since the machine did (field 22).
+pub(super) fn begun(pid: u32) -> Option<u64> {
+    let stat = stat(&PathBuf::from(format!("/proc/{pid}")))?;
+    stat.get(19).copied()
+}
+
+/// The time of a process and of its children that have ended (fields 14 to 17).
+fn cpu(directory: &Path) -> Option<Duration> {
+    let ticks: u64 = stat(directory)?.get(11..15)?.iter().sum();
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     Some(Duration::from_secs(ticks) / u32::try_from(per_second).ok()?)
 }

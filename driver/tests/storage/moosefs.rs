@@ -1,0 +1,95 @@
+//! Volumes on MooseFS.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::{
+    nfs::fill_up,
+    server::{Kind, Server},
+    support::{
+        ID,
+        helpers::{Stage, is_mounted},
+        process::Place,
+        trials::{Test, Tried, tests},
+    },
+};
+
+pub(crate) const TESTS: &[Test] = tests![
+    data_are_on_the_server_and_seen_by_every_driver,
+    a_quota_that_is_reached_is_survived,
+];
+
+fn data_are_on_the_server_and_seen_by_every_driver() -> Tried {
+    let _stage = Stage::new()?;
+    let server = Server::start(Kind::MooseFs)?;
+    // One is told where it is the way MooseFS's own plugin is.
+    let one = Place::new()
+        .on(&[
+            "moosefs",
+            "--on-remove",
+            "delete",
+            "--root-volume-name",
+            "everything",
+        ])
+        .with_variable("HOST", server.setting("HOST"))
+        .with_variable("PORT", server.setting("PORT"));
+    let two = server.place(&[]);
+    let (driver, other) = (one.start(), two.start());
+    let (mut client, mut peer) = (driver.client(), other.client());
+    client.create("v1").ok();
+    client.create("Mit Leerzeichen, Komma").ok();
+    assert_eq!(peer.names(), ["Mit Leerzeichen, Komma", "v1"]);
+    for name in ["v1", "Mit Leerzeichen, Komma"] {
+        let mountpoint = client.mount(name, "a").mountpoint();
+        fs::write(Path::new(&mountpoint).join("file"), name).unwrap();
+        client.mount(name, "b").ok();
+        client.unmount(name, "a").ok();
+        let there = peer.mount(name, ID).mountpoint();
+        assert_eq!(
+            fs::read_to_string(Path::new(&there).join("file")).unwrap(),
+            name
+        );
+        client.unmount(name, "b").ok();
+        assert!(!is_mounted(&mountpoint) && is_mounted(&there));
+        peer.unmount(name, ID).ok();
+    }
+    // A directory that somebody makes by hand is a volume.
+    let root = client.mount("everything", ID).mountpoint();
+    fs::create_dir(Path::new(&root).join("by hand")).unwrap();
+    peer.get("by hand").ok();
+    client.unmount("everything", ID).ok();
+    client.remove("everything").failed(500);
+    client.remove("by hand").ok();
+    peer.get("by hand").failed(500);
+    client
+        .create_with("classy", &[("StorageClass", "no such class")])
+        .failed(500);
+    client.create_with("classy", &[("StorageClass", "2")]).ok();
+    peer.create_with("classy", &[("StorageClass", "2")]).ok();
+    peer.get("classy").ok();
+    Ok(())
+}
+
+fn a_quota_that_is_reached_is_survived() -> Tried {
+    let _stage = Stage::new()?;
+    let server = Server::start(Kind::MooseFs)?;
+    let place = server.place(&[]);
+    let driver = place.start();
+    let mut client = driver.client();
+    client.create("data").ok();
+    let mountpoint = client.mount("data", ID).mountpoint();
+    // Without a trash of MooseFS's own, where the data would stay for a day.
+    for command in [
+        &["mfssettrashtime", "-r", "0"][..],
+        &["mfssetquota", "-L", "20Mi"],
+    ] {
+        let set = Command::new(command[0])
+            .args(&command[1..])
+            .arg(&mountpoint)
+            .output();
+        let set = set.unwrap();
+        assert!(set.status.success(), "{command:?}: {set:?}");
+    }
+    client.unmount("data", ID).ok();
+    fill_up(&mut client, "data");
+    Ok(())
+}
