@@ -20,7 +20,7 @@ pub use command::UserCommand;
 pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
-pub use mounts::{MountEntry, mounts, mounts_of};
+pub use mounts::{MountEntry, mounted_paths, mounts, mounts_of};
 pub use process::{Launch, Plugin, Stopped};
 pub use slowness::Slowness;
 
