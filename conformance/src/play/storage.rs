@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::stage::Stop;
 use crate::model::{Invariant, Name, Possible, Violation};
 use crate::suite::{Halt, Token, is_root};
-use crate::target::{Target, mounts};
+use crate::target::{Target, mounted_paths};
 
 /// How long a volume that nobody holds may stay mounted until that is told.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -270,9 +270,8 @@ impl Storage {
     }
 
     fn mount_table(&self) -> Result<HashSet<PathBuf>, Stop> {
-        let table = mounts()
-            .map_err(|error| Halt::skip(format!("the mount table cannot be read: {error}")))?;
-        Ok(table.into_iter().map(|entry| entry.path).collect())
+        mounted_paths()
+            .map_err(|error| Halt::skip(format!("the mount table cannot be read: {error}")).into())
     }
 }
 

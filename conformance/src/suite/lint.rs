@@ -100,9 +100,9 @@ impl Lints {
 /// The rules that `response` breaks, each with what is wrong.
 fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(Lint, String)> {
     let mut found = Vec::new();
-    let body = match excerpt(&response.text()) {
-        _ if response.body.is_empty() => "an empty body".to_owned(),
-        body => body,
+    let body = || match response.body.as_slice() {
+        [] => "an empty body".to_owned(),
+        _ => excerpt(&response.text()),
     };
     let status = response.status;
     let ok = status == 200;
@@ -147,7 +147,7 @@ fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(L
 
     let map = value.as_ref().and_then(Value::as_object);
     if ok && map.is_none() {
-        found.push((Lint::NotAnObject, format!("200 with {body}")));
+        found.push((Lint::NotAnObject, format!("200 with {}", body())));
     }
     // dockerd reads `Err` of a successful Activate not at all.
     // How it is spelt has a rule of its own.
@@ -175,10 +175,13 @@ fn broken(answer: &Answer, response: &Response, subject: Option<&str>) -> Vec<(L
             .and_then(Value::as_str)
             .is_some_and(|text| !text.is_empty());
     if failed && !(200..400).contains(&status) && told.trim().is_empty() {
-        found.push((Lint::FailureUntold, format!("status {status} with {body}")));
+        found.push((
+            Lint::FailureUntold,
+            format!("status {status} with {}", body()),
+        ));
     }
     if failed && ok {
-        found.push((Lint::FailureWith200, format!("200 {body}")));
+        found.push((Lint::FailureWith200, format!("200 {}", body())));
     }
     if failed && let Some(what) = unreadable(told, subject) {
         found.push((Lint::Unreadable, what));

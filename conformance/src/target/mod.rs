@@ -24,7 +24,7 @@ pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};
 pub use managed::Bundle;
-pub use mounts::{MountEntry, mounts, mounts_of};
+pub use mounts::{MountEntry, mounted_paths, mounts, mounts_of};
 pub use peer::Peer;
 pub use process::{Launch, Plugin, Stopped};
 pub use slowness::Slowness;

@@ -2,6 +2,7 @@
 //!
 //! Read instead of touching paths: `stat` on a mount whose server is gone hangs.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
@@ -37,6 +38,19 @@ pub fn mounts() -> io::Result<Vec<MountEntry>> {
 /// When its table cannot be read: it has ended, or belongs to somebody else.
 pub fn mounts_of(pid: i32) -> io::Result<Vec<MountEntry>> {
     table(format!("/proc/{pid}/mountinfo").as_ref())
+}
+
+/// Where something is mounted in this process's mount namespace; much cheaper than all of it.
+///
+/// # Errors
+/// As [`mounts`].
+pub fn mounted_paths() -> io::Result<HashSet<PathBuf>> {
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    let place = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4).map(path);
+    Ok(table
+        .split(|byte| *byte == b'\n')
+        .filter_map(place)
+        .collect())
 }
 
 fn table(path: &Path) -> io::Result<Vec<MountEntry>> {
@@ -101,7 +115,7 @@ fn path(field: &[u8]) -> PathBuf {
 mod tests {
     use std::path::Path;
 
-    use super::{mounts, parse};
+    use super::{mounted_paths, mounts, parse};
 
     #[test]
     fn a_line_with_tags_and_escapes() {
@@ -124,5 +138,10 @@ mod tests {
                 .iter()
                 .any(|entry| entry.path == Path::new("/"))
         );
+    }
+
+    #[test]
+    fn the_root_is_mounted() {
+        assert!(mounted_paths().unwrap().contains(Path::new("/")));
     }
 }
