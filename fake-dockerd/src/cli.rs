@@ -1,11 +1,11 @@
 //! The command line of the daemon.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
@@ -20,9 +20,13 @@ use crate::runtime::{HostRuntime, Runtime, Simulated};
 ///
 /// Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad usage.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "fake-dockerd", version)]
+#[command(name = "fake-dockerd", version, args_conflicts_with_subcommands = true)]
 #[non_exhaustive]
 pub struct Args {
+    /// What is made of the command line instead of running.
+    #[command(subcommand)]
+    pub command: Option<ShellCommand>,
+
     /// Where to listen: unix:///PATH or tcp://127.0.0.1:PORT; may be given more than once
     /// [default: /run/docker.sock; without root docker.sock in the user's runtime directory]
     #[arg(long = "host", short = 'H', value_name = "URL")]
@@ -66,6 +70,42 @@ pub struct Args {
     /// How much is logged to standard error
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
+}
+
+/// What shells and `man` want to know of the command line.
+#[derive(Debug, Clone, Subcommand)]
+#[non_exhaustive]
+pub enum ShellCommand {
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page
+    Man {
+        /// Where to write it
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+impl ShellCommand {
+    fn make(&self) -> std::io::Result<()> {
+        let mut command = Args::command();
+        match self {
+            Self::Completions { shell } => {
+                let name = command.get_name().to_owned();
+                let mut text = Vec::new();
+                clap_complete::generate(*shell, &mut command, name, &mut text);
+                std::io::stdout().lock().write_all(&text)
+            }
+            Self::Man { directory } => {
+                std::fs::create_dir_all(directory)?;
+                clap_mangen::generate_to(command, directory)
+            }
+        }
+    }
 }
 
 /// What runs in containers.
@@ -126,6 +166,9 @@ impl From<LogLevel> for LevelFilter {
 /// Runs the daemon until a signal ends it.
 #[must_use]
 pub fn main(args: Args) -> ExitCode {
+    if let Some(command) = &args.command {
+        return ended(command.make().map_err(|error| error.to_string()));
+    }
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::from(args.log_level))
         .with_writer(std::io::stderr)
@@ -139,6 +182,10 @@ pub fn main(args: Args) -> ExitCode {
         Ok(runtime) => runtime.block_on(run(args)),
         Err(error) => Err(error.to_string()),
     };
+    ended(result)
+}
+
+fn ended(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

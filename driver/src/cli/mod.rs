@@ -4,6 +4,7 @@
 //! (`docker plugin set`).
 
 mod serve;
+mod shell;
 mod status;
 
 use std::{env, path::PathBuf, process::ExitCode};
@@ -18,6 +19,7 @@ use crate::{
     logging::{LogFormat, LogLevel},
     plugin::PluginConfig,
 };
+pub use shell::ShellCommand;
 pub use status::{StatusArgs, StatusFormat};
 
 /// A Docker volume plugin. Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad
@@ -44,6 +46,9 @@ pub enum Command {
     Serve(Box<PluginConfig>),
     /// Show what a running driver does: volumes, holders, health, calls
     Status(StatusArgs),
+    /// What shells and `man` want to know.
+    #[command(flatten)]
+    Shell(ShellCommand),
 }
 
 /// What concerns the whole process, however many plugins it runs.
@@ -137,6 +142,7 @@ fn takes_plain_log_level(matches: &ArgMatches) -> bool {
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
     let done = match &args.command {
+        Some(Command::Shell(command)) => command.make().map_err(|error| error.to_string()),
         Some(Command::Status(status)) => status::show(status, &args.process),
         Some(Command::Serve(plugin)) => serve::serve(Some(plugin), &args.process),
         None if args.process.config.is_some() => serve::serve(None, &args.process),
