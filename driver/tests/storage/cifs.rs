@@ -21,7 +21,7 @@ pub(crate) const TESTS: &[Test] = tests![
 
 fn place() -> Place {
     let options = format!("soft,nodev,{CIFS_IN_A_GUEST}");
-    Place::new().on(&["cifs", "--mount-timeout", "15", "--mount-options", &options])
+    Place::new().on(&["cifs", "--mount-timeout", "25", "--mount-options", &options])
 }
 
 /// Options for a share, as the user that may write to it.

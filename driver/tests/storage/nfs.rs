@@ -40,7 +40,7 @@ fn every_version_mounts_a_volume_for_its_holders() -> Tried {
     let name = "nfs::every_version_mounts_a_volume_for_its_holders";
     on_a_kernel(Kind::Nfs, name, |server| {
         let _stage = Stage::new()?;
-        let place = Place::new().on(&["nfs", "--mount-timeout", "15"]);
+        let place = Place::new().on(&["nfs", "--mount-timeout", "25"]);
         let driver = place.start();
         let mut client = driver.client();
         let export = format!("{}:/export", server.setting("HOST"));
@@ -74,7 +74,7 @@ fn what_the_server_does_not_have_or_allow_is_told() -> Tried {
     let name = "nfs::what_the_server_does_not_have_or_allow_is_told";
     on_a_kernel(Kind::Nfs, name, |server| {
         let _stage = Stage::new()?;
-        let place = Place::new().on(&["nfs", "--mount-timeout", "15"]);
+        let place = Place::new().on(&["nfs", "--mount-timeout", "25"]);
         let driver = place.start();
         let mut client = driver.client();
         let create = |client: &mut Client, name: &str, export: &str, flag: Option<&str>| {

@@ -55,7 +55,7 @@ pub(crate) fn on_a_kernel(kind: Kind, name: &str, test: fn(Server) -> Tried) -> 
     let mut guest =
         Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/storage/kernel"));
     guest
-        .args(["-t", "180", "--"])
+        .args(["-t", "400", "--"])
         .arg(env::current_exe().unwrap())
         .args(["--exact", name, "--color", "never"])
         .env(OUTSIDE, port.to_string());
