@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::report::Report;
+
 /// How a run ended, as its exit status tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -14,6 +16,20 @@ pub enum Exit {
     Unable = 2,
     /// The user ended the run with Ctrl-C; what it had made was removed.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// How a run ends that has made this report.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        if report.interrupted {
+            Self::Interrupted
+        } else if report.failures().next().is_some() {
+            Self::Violation
+        } else {
+            Self::Ok
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

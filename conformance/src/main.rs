@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use volplug_conformance::cli::{Cli, main as run};
-
 fn main() -> ExitCode {
-    run(Cli::parse()).into()
+    volplug_conformance::cli::main(std::env::args_os()).into()
 }

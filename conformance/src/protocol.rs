@@ -12,7 +12,9 @@ pub use reading::{Reading, Volume, is_rfc3339, read_as_docker};
 use std::fmt;
 
 /// One call of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub enum Endpoint {
     /// The handshake, `/Plugin.Activate`.
     Activate,

@@ -2,12 +2,13 @@
 
 use crate::catalogue;
 use crate::exit::Exit;
+use crate::suggest;
 use crate::suite::Case;
 
 pub(super) fn explain(id: &str) -> Result<Exit, String> {
     let case = catalogue::find(id).ok_or_else(|| {
-        let hint = crate::runner::nearest(id).map(|name| format!("; did you mean `{name}`?"));
-        format!("no case is called `{id}`{}", hint.unwrap_or_default())
+        let hint = suggest::hint(crate::runner::nearest(id).as_deref());
+        format!("no case is called `{id}`{hint}")
     })?;
     super::run::print(&page(case))?;
     Ok(Exit::Ok)

@@ -1,12 +1,19 @@
 //! The command line: what flags there are, and what each command does.
 
+mod docs;
 mod explain;
 mod list;
 mod output;
+mod report;
 mod run;
 mod settings;
+mod settings_file;
+mod shell;
+mod workflow;
 
-use clap::{Args, ColorChoice, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::Exit;
 
@@ -31,7 +38,8 @@ pub use settings::RunArgs;
 
 EXIT STATUS:
   0    every applicable MUST holds
-  1    at least one is broken (with --strict: or a SHOULD)
+  1    at least one is broken (with --strict: or a SHOULD) that is not in --expected-failures,
+       or one that is there holds
   2    the run could not be made: usage, plugin not reachable, not a volume plugin
   130  interrupted; what the run had made was removed")]
 pub struct Cli {
@@ -56,6 +64,35 @@ enum Command {
     Explain {
         /// The case's id, such as ref.same-id-twice.
         id: String,
+    },
+    /// Reports written as JSON: merge, render, compare.
+    Report {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: report::ReportCommand,
+    },
+    /// Make a CI workflow: plugins × backends × engines, split over several machines.
+    Workflow(workflow::WorkflowArgs),
+    /// Write the catalogue as a book, in the form that mdBook takes.
+    Docs {
+        /// Where to write it.
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
+        /// JSON reports whose findings are shown as examples; repeatable.
+        #[arg(long, value_name = "REPORT.json")]
+        report: Vec<std::path::PathBuf>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages.
+    Man {
+        /// Where to write them.
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
     },
     /// The embedded reference driver, which --reference starts.
     #[command(hide = true, name = "reference-driver")]
@@ -82,9 +119,31 @@ struct ListArgs {
     format: list::ListFormat,
 }
 
-/// Does what the command line says.
+/// Does what the words of a command line say, the program's name among them.
 #[must_use]
-pub fn main(cli: Cli) -> Exit {
+pub fn main(words: impl IntoIterator<Item = OsString>) -> Exit {
+    let words: Vec<OsString> = words.into_iter().collect();
+    // Both what clap says of a wrong command line and its help go where they belong.
+    let given = Cli::command()
+        .try_get_matches_from(&words)
+        .unwrap_or_else(|error| error.exit());
+    let run = match given.subcommand() {
+        None => Some(&given),
+        Some(("run" | "replay", run)) => Some(run),
+        Some(_) => None,
+    };
+    match run.map_or(Ok(Vec::new()), settings_file::words) {
+        Err(why) => unable(&why),
+        Ok(more) => main_parsed(Cli::parse_from(words.into_iter().chain(more))),
+    }
+}
+
+fn unable(why: &str) -> Exit {
+    anstream::eprintln!("{} {why}", crate::report::error_label());
+    Exit::Unable
+}
+
+fn main_parsed(cli: Cli) -> Exit {
     let choice = match cli.color {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
         ColorChoice::Always => anstream::ColorChoice::Always,
@@ -100,12 +159,14 @@ pub fn main(cli: Cli) -> Exit {
             .and_then(|args| run::run(&args)),
         Some(Command::List(args)) => list::list(&args.only, args.format),
         Some(Command::Explain { id }) => explain::explain(&id),
+        Some(Command::Report { command }) => report::report(&command),
+        Some(Command::Workflow(args)) => workflow::workflow(&args),
+        Some(Command::Docs { directory, report }) => docs::docs(&directory, &report),
+        Some(Command::Completions { shell }) => shell::completions(shell),
+        Some(Command::Man { directory }) => shell::man(&directory),
         Some(Command::Reference(args)) => return reference(&args),
     };
-    done.unwrap_or_else(|why| {
-        anstream::eprintln!("{} {why}", crate::report::error_label());
-        Exit::Unable
-    })
+    done.unwrap_or_else(|why| unable(&why))
 }
 
 fn reference(args: &volplug_driver::cli::Args) -> Exit {

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::output;
 use super::settings::{RunArgs, Switch};
 use crate::exit::Exit;
+use crate::expected::{self, ExpectedFailures};
 use crate::play::{Play, PlayOptions};
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
@@ -32,8 +33,21 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
         skip: args.skip.clone(),
         level: Some(args.level),
     };
-    let plan = Plan::new(&selection).map_err(|error| error.to_string())?;
+    let mut plan = Plan::new(&selection).map_err(|error| error.to_string())?;
+    if let Some(part) = args.partition {
+        plan = plan.part(part);
+        if plan.own().next().is_none() {
+            return Err(format!(
+                "--partition {part} has no case to judge: take fewer parts"
+            ));
+        }
+    }
     let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
+    let known = args.expected_failures.as_deref();
+    let known = known.map(ExpectedFailures::read).transpose()?;
+    if let Some(file) = &args.write_expected_failures {
+        expected::may_write(file)?;
+    }
     let outputs = output::open(&args.format)?;
     let play = args.play(seed)?;
     let regressions = play.regressions.clone();
@@ -48,18 +62,21 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     }
     drop(work);
 
-    let report = ended?;
-    for output in outputs {
-        output.write(&report)?;
+    let mut report = ended?;
+    if let Some(known) = &known {
+        report.expect(known, jiff::Zoned::now().date());
     }
+    outputs.write(&report)?;
     regressions.write()?;
-    Ok(if report.interrupted {
-        Exit::Interrupted
-    } else if report.summary.failed > 0 {
-        Exit::Violation
-    } else {
-        Exit::Ok
-    })
+    let exit = Exit::of(&report);
+    match &args.write_expected_failures {
+        Some(file) if exit != Exit::Interrupted => {
+            let written = expected::write(file, &report)?;
+            anstream::eprintln!("note: {} holds {written} expected failures", file.display());
+            Ok(Exit::Ok)
+        }
+        _ => Ok(exit),
+    }
 }
 
 /// Enters the namespace where one is due, and runs.
@@ -179,6 +196,7 @@ impl Setup {
             driver,
             found,
             work: work.path.clone(),
+            engine: args.engine,
             naming: Arc::new(naming),
             lints: Default::default(),
             health: Default::default(),
@@ -298,7 +316,13 @@ async fn judge(
             .plugin
             .as_ref()
             .map(|plugin| shell_words::join(plugin.words())),
-        isolation,
+        partition: args.partition.map(|part| part.to_string()),
+        engine: Some(args.engine.to_string()),
+        settings: args
+            .settings
+            .as_ref()
+            .map(|file| file.display().to_string()),
+        isolation: isolation.into(),
         hostile: target.hostile,
         timeout_s: args.timeout.as_secs_f32(),
         volumes_before: preflight.volumes,

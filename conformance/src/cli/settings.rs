@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use fake_dockerd::Engine;
 
 use super::output::FormatArg;
 use crate::play::regressions::{Entry, Regressions};
 use crate::play::{self, PlayOptions};
+use crate::runner::Partition;
 use crate::suite::Level;
 use crate::target::{Storage, UserCommand};
 use crate::wire::TlsFiles;
@@ -112,6 +114,9 @@ pub struct RunArgs {
     /// Leave out these ids, sections or globs; repeatable.
     #[arg(long, value_name = "GLOB", help_heading = "The cases")]
     pub(super) skip: Vec<String>,
+    /// Judge one of several parts of the run, such as 2/4; `report merge` joins them.
+    #[arg(long, value_name = "PART/PARTS", help_heading = "The cases")]
+    pub(super) partition: Option<Partition>,
     /// The least binding level to judge.
     #[arg(long, value_enum, default_value_t = Level::May, help_heading = "The cases")]
     pub(super) level: Level,
@@ -131,6 +136,9 @@ pub struct RunArgs {
     #[arg(long, help_heading = "The cases")]
     pub(super) no_isolation: bool,
 
+    /// The Docker engine whose commands are played in the section `sequence`: 20.10, 26.1 or 28.5.
+    #[arg(long, value_name = "VERSION", default_value_t, value_parser = str::parse::<Engine>, help_heading = "The run")]
+    pub(super) engine: Engine,
     /// The seed of all that is random; printed with the report.
     #[arg(long, value_name = "N", help_heading = "The run")]
     pub(super) seed: Option<u64>,
@@ -146,6 +154,22 @@ pub struct RunArgs {
     /// Whether nothing but the regressions is played, and the file stays as it is.
     #[arg(skip)]
     pub(super) only_regressions: bool,
+    /// Options of the run, kept in a file; flags win over it [default: volplug.toml, where that is
+    /// in the working directory].
+    #[arg(long, value_name = "FILE", help_heading = "The run")]
+    pub(super) settings: Option<PathBuf>,
+    /// Cases that fail today, each with a reason: the run does not fail for them, but for those
+    /// of them that pass.
+    #[arg(long, value_name = "FILE", help_heading = "The run")]
+    pub(super) expected_failures: Option<PathBuf>,
+    /// Make a first --expected-failures file of what fails now, and end with status 0.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "expected_failures",
+        help_heading = "The run"
+    )]
+    pub(super) write_expected_failures: Option<PathBuf>,
     /// How many cases may run at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64), help_heading = "The run")]
     pub(super) jobs: u16,
@@ -155,7 +179,8 @@ pub struct RunArgs {
     /// How long the plugin may take to start under --exec.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds, help_heading = "The run")]
     pub(super) start_timeout: Duration,
-    /// human, json or junit; repeatable as FORMAT=FILE [default: human].
+    /// human, json, junit, tap, markdown, github, badge or html; repeatable as FORMAT=FILE
+    /// [default: human].
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "The run")]
     pub(super) format: Vec<FormatArg>,
 }

@@ -1,13 +1,13 @@
 //! A history without an order, as a report shows it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::drawing::draw;
 use super::{Operation, Stuck};
 use crate::model::{Call, Id, Reply};
 
 /// Calls of several clients that no plugin could have answered so, had they come one after the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counterexample {
     /// The volume that the calls are about.
     pub volume: String,
@@ -30,7 +30,7 @@ pub struct Counterexample {
 }
 
 /// One call of a [`Counterexample`]: a bar over time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bar {
     /// The call's number, from 1.
     pub number: usize,

@@ -11,15 +11,7 @@ const WIDEST_STEP: usize = 6;
 /// Draws one line per client. Not the time itself is drawn but its order: from left to right each begin
 /// and each end of a call has a place of its own, so that what overlaps is seen however short it was.
 pub(super) fn draw(bars: &[Bar], width: usize) -> Vec<String> {
-    let mut events: Vec<(u64, bool, usize)> = Vec::new();
-    for bar in bars {
-        events.push((bar.begun_ns, false, bar.number));
-        if let Some(ended) = bar.ended_ns {
-            events.push((ended, true, bar.number));
-        }
-    }
-    // What ended when another one began may have met it.
-    events.sort_unstable();
+    let events = events(bars);
     let room = width.saturating_sub(MARGIN + 2);
     let step = room
         .checked_div(events.len())
@@ -59,6 +51,20 @@ pub(super) fn draw(bars: &[Bar], width: usize) -> Vec<String> {
     }
     lines.extend(bars.iter().map(|bar| legend(bar, width)));
     lines
+}
+
+/// Begins and ends of calls in their order: when, whether it is an end, and the call's number.
+pub(crate) fn events(bars: &[Bar]) -> Vec<(u64, bool, usize)> {
+    let mut events: Vec<(u64, bool, usize)> = Vec::new();
+    for bar in bars {
+        events.push((bar.begun_ns, false, bar.number));
+        if let Some(ended) = bar.ended_ns {
+            events.push((ended, true, bar.number));
+        }
+    }
+    // What ended when another one began may have met it.
+    events.sort_unstable();
+    events
 }
 
 /// What a bar is, in a line.

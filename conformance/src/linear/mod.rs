@@ -29,6 +29,7 @@ mod shorten;
 mod tests;
 
 pub use counterexample::{Bar, Counterexample};
+pub(crate) use drawing::events;
 pub use history::{Operation, of_volume};
 pub(crate) use perform::{Clients, Performed, one_after_the_other, start};
 pub use rounds::Round;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
+use super::text::printable;
 use super::{CaseReport, Report, Verdict};
+use crate::expected::Expectation;
 
-/// The whole report as JUnit XML: a suite per section, a test per case. A broken SHOULD is a pass
+/// The whole report as JUnit XML: a suite per section, a test per case. What is expected to fail is
+/// skipped, with its reason. A broken SHOULD is a pass
 /// with a note, since a JUnit file knows only pass and failure; with `--strict` it fails.
 ///
 /// # Errors
@@ -31,7 +34,7 @@ pub fn junit(report: &Report) -> Result<String, String> {
             cases.iter().map(|case| case.duration_ms).sum(),
         ));
         suite.add_property(("seed".to_owned(), report.seed.to_string()));
-        suite.add_property(("plugin".to_owned(), report.target.plugin.clone()));
+        suite.add_property(("plugin".to_owned(), printable(&report.target.plugin)));
         suite.add_test_cases(cases.into_iter().map(test_case));
         document.add_test_suite(suite);
     }
@@ -42,8 +45,22 @@ pub fn junit(report: &Report) -> Result<String, String> {
 }
 
 fn test_case(case: &CaseReport) -> TestCase {
-    let reason = case.reason.clone().unwrap_or_default();
+    let reason = printable(case.reason.as_deref().unwrap_or_default());
+    let known = case.expectation.as_ref().map(Expectation::told);
+    let known = known.unwrap_or_default();
     let status = match case.verdict {
+        Verdict::Passed if case.passes_unexpectedly() => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status
+                .set_message(clean(&known))
+                .set_type("unexpected pass");
+            status
+        }
+        Verdict::Failed if case.is_expected() => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_description(clean(&format!("{known}\n{}", description(case))));
+            status
+        }
         Verdict::Passed | Verdict::Warned => TestCaseStatus::success(),
         Verdict::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -72,17 +89,18 @@ fn test_case(case: &CaseReport) -> TestCase {
 /// All that a person needs to act, as text.
 fn description(case: &CaseReport) -> String {
     let mut lines = vec![format!("{}: {}", case.level, case.title)];
-    lines.extend(case.reason.clone());
+    lines.extend(case.reason.as_deref().map(printable));
     lines.push(format!("what Docker does: {}", case.why));
     lines.extend(
         case.explained_by
             .iter()
             .map(|id| format!("explained by: {id}")),
     );
+    lines.extend(case.expectation.as_ref().map(Expectation::told));
     lines.push(format!("source: {}", case.source.join("; ")));
     lines.push("to see it again:".to_owned());
-    lines.extend(case.reproduce.docker.iter().map(|line| format!("  {line}")));
-    lines.extend(case.reproduce.curl.iter().map(|line| format!("  {line}")));
+    let commands = case.reproduce.docker.iter().chain(&case.reproduce.curl);
+    lines.extend(commands.map(|line| format!("  {}", printable(line))));
     lines.join("\n")
 }
 

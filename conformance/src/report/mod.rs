@@ -1,25 +1,50 @@
 //! What a run found, and the forms in which it is told: one file per format.
 
+mod badge;
+mod compare;
+mod conclusion;
+mod format;
+mod github;
+mod groups;
+mod html;
 mod human;
 mod json;
 mod junit;
+mod markdown;
+mod merge;
 mod progress;
 mod reproduce;
 mod style;
+mod tap;
+mod text;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use badge::badge;
+pub use compare::Matrix;
+pub use format::Format;
+pub use github::{annotations, inert, job_summary};
+pub use html::html;
 pub use human::human;
-pub use json::json;
+pub use json::{json, read};
 pub use junit::junit;
+pub use markdown::markdown;
+pub(crate) use markdown::{code, text as plain};
+pub use merge::merge;
 pub use progress::Progress;
 pub(crate) use reproduce::created_first;
 pub use reproduce::{Reproduce, docker_lines, reproduce};
+pub use tap::tap;
 
+use jiff::civil::Date;
+
+use crate::expected::{Expectation, ExpectedFailures, Outcome};
 use crate::linear::Counterexample;
 use crate::play::Proof;
+use crate::protocol::Endpoint;
 use crate::suite::ledger::Record;
 use crate::suite::{Case, Exchange, Harm, Level};
 
@@ -27,10 +52,10 @@ use crate::suite::{Case, Exchange, Harm, Level};
 pub const SCHEMA: &str = "volplug-conformance/report@1";
 
 /// All that a run found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: Cow<'static, str>,
     /// What was judged, and under which conditions.
     pub target: TargetInfo,
     /// The seed that names and sequences came from.
@@ -42,18 +67,18 @@ pub struct Report {
     /// The cases, in the order of the catalogue.
     pub cases: Vec<CaseReport>,
     /// What could not be taken back from the plugin, a line each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<String>,
     /// What happened between cases, a line each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
     /// Whether the user ended the run early.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
 }
 
 /// What was judged, and under which conditions.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TargetInfo {
     /// Where the plugin listens.
     pub address: String,
@@ -64,8 +89,17 @@ pub struct TargetInfo {
     /// How the runner started it, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// The file that options were read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+    /// Which part of a run it is, such as `2/4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
+    /// The Docker engine whose commands were played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     /// What keeps the host safe from it: `overlay`, `read-only` or `none`.
-    pub isolation: &'static str,
+    pub isolation: Cow<'static, str>,
     /// Whether hostile names and values were sent.
     pub hostile: bool,
     /// How long one call could take, in seconds.
@@ -75,7 +109,7 @@ pub struct TargetInfo {
 }
 
 /// How many cases ended how.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The rule holds.
     pub passed: usize,
@@ -85,10 +119,16 @@ pub struct Summary {
     pub warned: usize,
     /// Nothing was said.
     pub skipped: usize,
+    /// How many of the broken rules were expected to be broken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub expected: usize,
+    /// How many rules hold that were expected to be broken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unexpected_passes: usize,
 }
 
 /// How a case ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The rule holds.
@@ -110,7 +150,7 @@ impl Verdict {
 }
 
 /// One case of a report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CaseReport {
     /// The stable slug.
     pub id: String,
@@ -140,10 +180,16 @@ pub struct CaseReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explained_by: Option<String>,
     /// Cases that may explain this one, before the whole run is known.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspects: Vec<String>,
+    /// The call that did not work on the way to the rule, where the rule itself was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stumbled_over: Option<Endpoint>,
+    /// What the file of expected failures says about the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expectation: Option<Expectation>,
     /// Remarks that change no verdict.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// How long the case took.
     pub duration_ms: u64,
@@ -158,28 +204,47 @@ pub struct CaseReport {
     /// What was sent and what came back.
     pub transcript: Vec<Exchange>,
     /// How many exchanges were left out in the middle of the transcript.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub transcript_left_out: usize,
     /// What the case did after the last exchange.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub afterwards: Vec<String>,
+}
+
+impl Summary {
+    /// Counts.
+    #[must_use]
+    pub fn of<'a>(cases: impl IntoIterator<Item = &'a CaseReport>) -> Self {
+        let mut summary = Self::default();
+        for case in cases {
+            summary.add(case.verdict);
+            match case.expectation.as_ref().map(|known| known.outcome) {
+                Some(Outcome::FailsAsExpected) => summary.expected += 1,
+                Some(Outcome::PassesUnexpectedly) => summary.unexpected_passes += 1,
+                _ => {}
+            }
+        }
+        summary
+    }
+
+    /// Counts one case more.
+    pub const fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::Warned => self.warned += 1,
+            Verdict::Skipped => self.skipped += 1,
+        }
+    }
 }
 
 impl Report {
     /// Puts a report together and counts.
     #[must_use]
     pub fn new(target: TargetInfo, seed: u64, cases: Vec<CaseReport>) -> Self {
-        let mut summary = Summary::default();
-        for case in &cases {
-            match case.verdict {
-                Verdict::Passed => summary.passed += 1,
-                Verdict::Failed => summary.failed += 1,
-                Verdict::Warned => summary.warned += 1,
-                Verdict::Skipped => summary.skipped += 1,
-            }
-        }
+        let summary = Summary::of(&cases);
         Self {
-            schema: SCHEMA,
+            schema: SCHEMA.into(),
             target,
             seed,
             duration_ms: 0,
@@ -196,6 +261,25 @@ impl Report {
         self.duration_ms = millis(took);
     }
 
+    /// Compares the verdicts with what was expected, as of `today`.
+    pub fn expect(&mut self, known: &ExpectedFailures, today: Date) {
+        for case in &mut self.cases {
+            case.expectation = known.of(case, today);
+        }
+        self.summary = Summary::of(&self.cases);
+    }
+
+    /// The cases for which the run fails: broken MUSTs that were not expected, and rules that hold
+    /// and were expected to be broken.
+    pub fn failures(&self) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(|case| case.fails_run())
+    }
+
+    /// The cases that accuse the plugin, and that nobody expected to.
+    pub fn news(&self) -> impl Iterator<Item = &CaseReport> {
+        self.findings().filter(|case| !case.is_expected())
+    }
+
     /// The cases that accuse the plugin.
     pub fn findings(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| case.verdict.is_finding())
@@ -203,6 +287,32 @@ impl Report {
 }
 
 impl CaseReport {
+    /// Whether it is broken, and was expected to be.
+    #[must_use]
+    pub fn is_expected(&self) -> bool {
+        self.outcome() == Some(Outcome::FailsAsExpected)
+    }
+
+    /// Whether it holds, and was expected to be broken.
+    #[must_use]
+    pub fn passes_unexpectedly(&self) -> bool {
+        self.outcome() == Some(Outcome::PassesUnexpectedly)
+    }
+
+    /// Whether the run fails for it.
+    #[must_use]
+    pub fn fails_run(&self) -> bool {
+        match self.outcome() {
+            Some(Outcome::FailsAsExpected) => false,
+            Some(Outcome::PassesUnexpectedly) => true,
+            _ => self.verdict == Verdict::Failed,
+        }
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.expectation.as_ref().map(|known| known.outcome)
+    }
+
     /// A report of a case of which nothing is known yet: skipped.
     #[must_use]
     pub fn new(case: &Case, took: Duration, record: &Record) -> Self {
@@ -224,6 +334,8 @@ impl CaseReport {
                 .collect(),
             explained_by: None,
             suspects: Vec::new(),
+            stumbled_over: None,
+            expectation: None,
             notes: record.notes.clone(),
             duration_ms: millis(took),
             sequence: None,

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use super::Summary;
 use super::style::{BAD, DIM, WARN, styled};
-use super::{Summary, Verdict};
 use crate::runner::{Event, Reporter};
 
 /// Writes progress to standard error: one line that renews itself on a terminal, and only notices
@@ -41,6 +41,7 @@ impl Progress {
             failed,
             warned,
             skipped,
+            ..
         } = self.counts;
         let done = passed + failed + warned + skipped;
         let mut line = format!("{done}/{}", self.total);
@@ -81,12 +82,7 @@ impl Reporter for Progress {
             Event::CaseFinished(case) => {
                 self.detail.clear();
                 self.running.retain(|id| *id != case.id);
-                match case.verdict {
-                    Verdict::Passed => self.counts.passed += 1,
-                    Verdict::Failed => self.counts.failed += 1,
-                    Verdict::Warned => self.counts.warned += 1,
-                    Verdict::Skipped => self.counts.skipped += 1,
-                }
+                self.counts.add(case.verdict);
             }
             Event::Notice(text) => {
                 let clear = if self.live { "\r\x1b[2K" } else { "" };

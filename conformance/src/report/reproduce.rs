@@ -1,6 +1,6 @@
 //! The shortest way to see a finding again: docker commands and curl lines.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::suite::ledger::Record;
@@ -15,7 +15,7 @@ const LINES: usize = 12;
 const LONGEST_BODY: usize = 600;
 
 /// Commands for a shell.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reproduce {
     /// Docker commands that lead to the same calls; empty where none do.
     pub docker: Vec<String>,

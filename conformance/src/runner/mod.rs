@@ -6,6 +6,7 @@
 
 mod cleanup;
 mod events;
+mod partition;
 mod plan;
 mod recovery;
 mod schedule;
@@ -14,9 +15,11 @@ mod verdicts;
 
 pub(crate) use cleanup::take_back;
 pub use events::{Event, Reporter};
+pub use partition::Partition;
 pub(crate) use plan::nearest;
 pub use plan::{Plan, PlanError, Selection};
 pub(crate) use recovery::recover;
 pub use recovery::{Preflight, check_peer, preflight};
 pub use schedule::{Interrupt, RunOptions, run};
 pub use storage::check_storage;
+pub(crate) use verdicts::explain;

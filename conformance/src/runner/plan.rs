@@ -4,6 +4,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use thiserror::Error;
 
 use crate::catalogue;
+use crate::suggest;
 use crate::suite::{Case, Level};
 
 /// What the user selected.
@@ -22,6 +23,8 @@ pub struct Selection {
 pub struct Plan {
     /// The cases.
     pub cases: Vec<&'static Case>,
+    /// Those that belong to another part of the run, and are told only where they find something.
+    pub(super) watched: Vec<&'static str>,
 }
 
 /// Why there is nothing to run.
@@ -37,7 +40,7 @@ pub enum PlanError {
         why: String,
     },
     /// A pattern fits no case.
-    #[error("no case is called `{pattern}`{}; `volplug-conformance list` shows all", hint(.nearest))]
+    #[error("no case is called `{pattern}`{}; `volplug-conformance list` shows all", suggest::hint(.nearest.as_deref()))]
     NoSuchCase {
         /// What the user gave.
         pattern: String,
@@ -66,7 +69,10 @@ impl Plan {
         if cases.is_empty() {
             Err(PlanError::Empty)
         } else {
-            Ok(Self { cases })
+            Ok(Self {
+                cases,
+                watched: Vec::new(),
+            })
         }
     }
 }
@@ -104,18 +110,7 @@ pub(crate) fn nearest(text: &str) -> Option<String> {
     let names = catalogue::all()
         .map(|case| case.id)
         .chain(catalogue::sections().map(|s| s.name));
-    names
-        .map(|name| (strsim::jaro_winkler(text, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name.to_owned())
-}
-
-fn hint(nearest: &Option<String>) -> String {
-    nearest
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
+    suggest::nearest(text, names).map(str::to_owned)
 }
 
 #[cfg(test)]

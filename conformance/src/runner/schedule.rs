@@ -86,11 +86,9 @@ pub async fn run(
         target,
         ..
     } = run;
-    let mut report = Report::new(
-        info,
-        options.seed,
-        settle(&plan.cases, raw, options.strict, &target),
-    );
+    let mut cases = settle(&plan.cases, raw, options.strict, &target);
+    cases.retain(|case| case.verdict.is_finding() || !plan.watched.contains(&case.id.as_str()));
+    let mut report = Report::new(info, options.seed, cases);
     report.set_duration(begun.elapsed());
     report.left_behind = left_behind;
     report.notices = notices;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::catalogue;
 use crate::protocol::Endpoint;
 use crate::report::{CaseReport, Verdict, docker_lines, reproduce};
 use crate::suite::ledger::Record;
@@ -46,26 +47,26 @@ pub(super) fn settle(
     strict: bool,
     target: &Target,
 ) -> Vec<CaseReport> {
-    let mut reports: Vec<CaseReport> = Vec::new();
-    let mut setups = BTreeMap::new();
-    for (case, (at, raw)) in cases.iter().zip(raw) {
-        if let Err(Halt::Setup(endpoint, _)) = &raw.ended {
-            setups.insert(at, *endpoint);
-        }
-        reports.push(report(
-            case,
-            &raw.ended,
-            &raw.record,
-            raw.took,
-            strict,
-            target,
-        ));
-    }
-    let broken: BTreeMap<String, String> = reports
+    let ended = cases.iter().zip(raw.into_values());
+    let mut reports: Vec<CaseReport> = ended
+        .map(|(case, raw)| raw.preview(case, strict, target))
+        .collect();
+    explain(&mut reports);
+    reports
+}
+
+/// Finds out which findings explain others, and takes back those that only stumbled over a call
+/// which has a finding of its own.
+pub(crate) fn explain(reports: &mut [CaseReport]) {
+    let setups: Vec<(usize, Endpoint)> = reports
         .iter()
         .enumerate()
-        .filter(|(at, report)| report.verdict.is_finding() && !setups.contains_key(at))
-        .map(|(_, report)| (report.id.clone(), report.title.clone()))
+        .filter_map(|(at, report)| Some((at, report.stumbled_over?)))
+        .collect();
+    let broken: BTreeMap<String, String> = reports
+        .iter()
+        .filter(|report| report.verdict.is_finding() && report.stumbled_over.is_none())
+        .map(|report| (report.id.clone(), report.title.clone()))
         .collect();
     for (at, endpoint) in setups {
         let Some(report) = reports.get_mut(at) else {
@@ -102,17 +103,17 @@ pub(super) fn settle(
         .iter()
         .map(|report| (report.id.clone(), cause_of(report)))
         .collect();
-    for (report, case) in reports.iter_mut().zip(cases) {
+    for report in reports.iter_mut() {
         if report.verdict.is_finding() {
             // What a case suspected counts only if it was found.
             let mut suspects = report.suspects.iter();
             report.explained_by = suspects
-                .find(|id| **id != case.id && findings.contains(id))
+                .find(|id| **id != report.id && findings.contains(id))
                 .cloned();
         }
         if report.verdict.is_finding() && report.explained_by.is_none() {
-            let cause = case
-                .follows
+            let follows = catalogue::find(&report.id).map_or(&[][..], |case| case.follows);
+            let cause = follows
                 .iter()
                 .find(|id| findings.iter().any(|found| found == *id));
             report.explained_by = cause
@@ -120,8 +121,7 @@ pub(super) fn settle(
                 .or_else(|| broken_call(report, &causes, &findings));
         }
     }
-    break_circles(&mut reports);
-    reports
+    break_circles(reports);
 }
 
 /// Rules on how calls are taken and answered: where one of them is broken, calls fail all over.
@@ -226,7 +226,10 @@ fn report(
         Ok(()) => report.verdict = Verdict::Passed,
         Err(Halt::Skip(reason)) => report.reason = Some(reason.clone()),
         Err(Halt::Harness(why)) => report.reason = Some(format!("the run itself failed: {why}")),
-        Err(Halt::Finding(finding) | Halt::Setup(_, finding)) => {
+        Err(halt @ (Halt::Finding(finding) | Halt::Setup(_, finding))) => {
+            if let Halt::Setup(endpoint, _) = halt {
+                report.stumbled_over = Some(*endpoint);
+            }
             accuse(&mut report, finding, strict);
             if !finding.docker.is_empty() {
                 report.reproduce.docker = docker_lines(&finding.docker, target);

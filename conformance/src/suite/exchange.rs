@@ -1,6 +1,6 @@
 //! What was sent and what came back, kept for the report.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::{Request, Sent};
 
@@ -8,10 +8,10 @@ use crate::wire::{Request, Sent};
 const SHOWN_BODY: usize = 4096;
 
 /// One request and its answer as a report shows them. Secrets are masked before it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// What the case did just before: "killed the plugin", "wrote a file".
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
     /// Whether it was the second host's plugin that was called.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -26,12 +26,12 @@ pub struct Exchange {
     /// How long it took, in milliseconds.
     pub ms: u64,
     /// Whether dockerd takes it for a failure.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
 }
 
 /// The request of an [`Exchange`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedRequest {
     /// The method.
     pub method: String,
@@ -46,7 +46,7 @@ pub struct RecordedRequest {
 }
 
 /// The answer of an [`Exchange`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedResponse {
     /// The status code.
     pub status: u16,

@@ -65,6 +65,8 @@ pub struct Target {
     pub found: Option<address::Found>,
     /// A directory of the run's own.
     pub work: PathBuf,
+    /// The Docker engine whose commands are played.
+    pub engine: fake_dockerd::Engine,
     /// Names and IDs of the run.
     pub naming: Arc<Naming>,
     /// What all answers have shown so far.

@@ -99,6 +99,7 @@ impl Docker {
                 SHORTEST_PATIENCE.div_duration_f64(limit * CALLS).max(1.0),
             ))
             .seed(seed)
+            .engine(target.engine)
             .live_restore(live_restore)
             .runtime(Arc::clone(&shared) as _)
             .images(Arc::clone(&shared) as _)

@@ -1,9 +1,9 @@
 //! One finding, with all that is needed to believe it and to see it again.
 
 use super::super::style::{BAD, DIM, HEAD, WARN, styled};
+use super::super::text::{answer, printable, sent};
 use super::super::{CaseReport, Report, Verdict};
 use super::layout::Page;
-use crate::suite::Exchange;
 
 /// The shell variable that stands for the plugin's socket in curl lines.
 const SOCKET: &str = "$S";
@@ -11,9 +11,6 @@ const SOCKET: &str = "$S";
 /// How far a drawing of calls stands in, and how wide it is with that at the most.
 const DRAWING_INDENT: usize = 4;
 const WIDEST_DRAWING: usize = 80;
-
-/// How much of a body is shown in a line.
-const SHOWN: usize = 300;
 
 /// Tells once what the curl lines below have in common.
 pub(super) fn socket_line(page: &mut Page, report: &Report) {
@@ -45,8 +42,7 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
     ));
     page.paragraph(&case.title, 2);
     let mut label = |name: &str, text: &str| {
-        let text: String = text.chars().flat_map(visible).collect();
-        page.labelled(&styled(DIM, name), name.len(), &text);
+        page.labelled(&styled(DIM, name), name.len(), &printable(text));
     };
     if let (Some(expected), Some(actual)) = (&case.expected, &case.actual) {
         label("expected", expected);
@@ -65,8 +61,7 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
         page.line("");
     }
     let mut label = |name: &str, text: &str| {
-        let text: String = text.chars().flat_map(visible).collect();
-        page.labelled(&styled(DIM, name), name.len(), &text);
+        page.labelled(&styled(DIM, name), name.len(), &printable(text));
     };
     // What was sent last says nothing where calls met.
     if let Some(exchange) = case.transcript.last().filter(|_| case.history.is_none()) {
@@ -74,12 +69,27 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
         label("answer", &answer(exchange));
     }
     label("source", &case.source.join("; "));
+    if let Some(known) = &case.expectation {
+        label("known", &known.told());
+    }
+    let cause = case.explained_by.as_deref();
+    let expected = |cause: &&str| {
+        report
+            .findings()
+            .any(|c| c.id == **cause && c.is_expected())
+    };
+    if let Some(cause) = cause.filter(expected) {
+        label(
+            "follows",
+            &format!("from {cause}, which is expected to fail"),
+        );
+    }
     for note in &case.notes {
         label("note", note);
     }
     let mut name = "docker";
     for line in &case.reproduce.docker {
-        page.command(&styled(DIM, name), name.len(), line);
+        page.command(&styled(DIM, name), name.len(), &printable(line));
         name = "";
     }
     let mut name = "curl";
@@ -91,7 +101,7 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
     let option = format!("--unix-socket {}", shell_words::quote(socket));
     for line in &case.reproduce.curl {
         let line = line.replace(&option, &format!("--unix-socket {SOCKET}"));
-        page.command(&styled(DIM, name), name.len(), &line);
+        page.command(&styled(DIM, name), name.len(), &printable(&line));
         name = "";
     }
     if !follow.is_empty() {
@@ -121,57 +131,5 @@ pub(super) fn write(page: &mut Page, report: &Report, case: &CaseReport, follow:
                 ),
             );
         }
-    }
-}
-
-fn sent(exchange: &Exchange) -> String {
-    let request = &exchange.request;
-    format!(
-        "{} {} {}",
-        request.method,
-        request.path,
-        body(&request.body, request.body_bytes)
-    )
-}
-
-fn answer(exchange: &Exchange) -> String {
-    match (&exchange.response, &exchange.error) {
-        (Some(response), _) => {
-            format!(
-                "{} {} ({} ms)",
-                response.status,
-                body(&response.body, response.body_bytes),
-                exchange.ms
-            )
-        }
-        (None, error) => {
-            format!(
-                "none: the plugin {} ({} ms)",
-                error.as_deref().unwrap_or("said nothing"),
-                exchange.ms
-            )
-        }
-    }
-}
-
-fn body(text: &str, bytes: usize) -> String {
-    let text = text.trim_end();
-    if text.is_empty() {
-        return "with an empty body".to_owned();
-    }
-    let line: String = text.chars().take(SHOWN).flat_map(visible).collect();
-    if text.chars().count() > SHOWN {
-        format!("{line}… ({bytes} bytes)")
-    } else {
-        line
-    }
-}
-
-/// Control characters as escapes: a plugin must not steer the reader's terminal.
-fn visible(c: char) -> Vec<char> {
-    if c.is_control() {
-        c.escape_default().collect()
-    } else {
-        vec![c]
     }
 }

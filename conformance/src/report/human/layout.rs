@@ -106,11 +106,6 @@ impl Page {
     }
 }
 
-/// `1 rule`, `2 rules`.
-pub(super) fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 /// Splits a command at blanks outside of quotes; comments stay whole.
 fn shell_pieces(command: &str) -> Vec<&str> {
     if command.starts_with('#') {

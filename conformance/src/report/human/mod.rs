@@ -7,13 +7,14 @@
 mod finding;
 mod layout;
 
-use std::collections::BTreeMap;
-
+use super::conclusion::{Tone, conclusion};
+use super::groups::{self, Group};
 use super::style::{BAD, DIM, GOOD, HEAD, WARN, styled};
-use super::{CaseReport, Report, Summary, Verdict};
+use super::text::printable;
+use super::{CaseReport, Report, Summary};
 use crate::catalogue;
-use crate::suite::{Harm, Level};
-use layout::{Page, count};
+use crate::expected::Expectation;
+use layout::Page;
 
 /// The report for `width` columns.
 #[must_use]
@@ -21,13 +22,14 @@ pub fn human(report: &Report, width: usize) -> String {
     let mut page = Page::new(width);
     head(&mut page, report);
     findings(&mut page, report);
+    known(&mut page, report);
     sections(&mut page, report);
     skipped(&mut page, report);
     for line in &report.notices {
-        page.labelled(&styled(WARN, "note"), 4, line);
+        page.labelled(&styled(WARN, "note"), 4, &printable(line));
     }
     for line in &report.left_behind {
-        page.labelled(&styled(WARN, "left"), 4, line);
+        page.labelled(&styled(WARN, "left"), 4, &printable(line));
     }
     last_line(&mut page, report);
     page.finish()
@@ -37,12 +39,15 @@ fn head(page: &mut Page, report: &Report) {
     let target = &report.target;
     page.line(&styled(
         HEAD,
-        format_args!("{} at {}", target.plugin, target.address),
+        printable(&format!("{} at {}", target.plugin, target.address)),
     ));
     if let Some(command) = &target.command {
-        page.labelled(&styled(DIM, "command"), 7, command);
+        page.labelled(&styled(DIM, "command"), 7, &printable(command));
     }
-    let kept = match target.isolation {
+    if let Some(settings) = &target.settings {
+        page.labelled(&styled(DIM, "settings"), 8, settings);
+    }
+    let kept = match &*target.isolation {
         "overlay" => "in a mount namespace of its own, what it wrote was thrown away",
         "read-only" => "in a mount namespace of its own, with the host read-only",
         _ => "not isolated",
@@ -62,50 +67,47 @@ fn head(page: &mut Page, report: &Report) {
 
 /// All findings, worst harm first; what a finding explains is only named beneath it.
 fn findings(page: &mut Page, report: &Report) {
-    let mut groups: BTreeMap<Harm, Vec<&CaseReport>> = BTreeMap::new();
-    let ids: Vec<&str> = report.findings().map(|case| case.id.as_str()).collect();
-    let explained = |case: &CaseReport| {
-        case.explained_by
-            .as_deref()
-            .is_some_and(|cause| cause != case.id && ids.contains(&cause))
-    };
-    for case in report.findings().filter(|case| !explained(case)) {
-        groups.entry(case.harm).or_default().push(case);
-    }
+    let groups = groups::groups(report);
     if !groups.is_empty() {
         finding::socket_line(page, report);
     }
-    for (harm, mut cases) in groups {
-        cases.sort_by_key(|case| case.level);
+    for (harm, group) in groups {
         page.heading(harm.heading());
-        for case in cases {
-            let follow: Vec<&CaseReport> = report
-                .cases
-                .iter()
-                .filter(|other| explains(report, &case.id, other) && other.id != case.id)
-                .collect();
+        for Group { case, follow } in group {
             finding::write(page, report, case, &follow);
         }
     }
 }
 
-/// Whether `cause` explains `case`, directly or through others.
-fn explains(report: &Report, cause: &str, case: &CaseReport) -> bool {
-    let mut at = case;
-    // Longer chains than there are cases would be circles.
-    for _ in 0..report.cases.len() {
-        let Some(by) = &at.explained_by else {
-            return false;
-        };
-        if by == cause {
-            return true;
+/// What was expected to be broken: what holds now first, since the run fails for it.
+fn known(page: &mut Page, report: &Report) {
+    let mended: Vec<_> = report
+        .cases
+        .iter()
+        .filter(|case| case.passes_unexpectedly())
+        .collect();
+    if !mended.is_empty() {
+        page.heading("Expected failures that hold now");
+        for case in mended {
+            expectation(page, &styled(BAD, "✗"), case);
         }
-        let Some(next) = report.cases.iter().find(|other| other.id == *by) else {
-            return false;
-        };
-        at = next;
     }
-    false
+    let broken: Vec<_> = report
+        .findings()
+        .filter(|case| case.is_expected())
+        .collect();
+    if !broken.is_empty() {
+        page.heading("Expected failures");
+        for case in broken {
+            expectation(page, &styled(DIM, "~"), case);
+        }
+    }
+}
+
+fn expectation(page: &mut Page, mark: &str, case: &CaseReport) {
+    let told = case.expectation.as_ref().map(Expectation::told);
+    page.line(&format!("{mark} {}", styled(HEAD, &case.id)));
+    page.paragraph(&printable(&told.unwrap_or_default()), 4);
 }
 
 fn sections(page: &mut Page, report: &Report) {
@@ -123,14 +125,18 @@ fn sections(page: &mut Page, report: &Report) {
         if cases.is_empty() {
             continue;
         }
-        let of = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
-        let counts = Summary {
-            passed: of(Verdict::Passed),
-            failed: of(Verdict::Failed),
-            warned: of(Verdict::Warned),
-            skipped: of(Verdict::Skipped),
-        };
+        let counts = Summary::of(cases);
         let mark = match counts {
+            Summary {
+                unexpected_passes: 1..,
+                ..
+            } => styled(BAD, "✗"),
+            Summary {
+                failed,
+                warned,
+                expected: 1..,
+                ..
+            } if failed + warned == counts.expected => styled(DIM, "~"),
             Summary { failed: 1.., .. } => styled(BAD, "✗"),
             Summary { warned: 1.., .. } => styled(WARN, "!"),
             Summary { passed: 0, .. } => styled(DIM, "-"),
@@ -147,22 +153,13 @@ fn sections(page: &mut Page, report: &Report) {
 
 /// What was skipped, a line a reason. What another finding explains has been named there.
 fn skipped(page: &mut Page, report: &Report) {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    let unexplained =
-        |case: &&CaseReport| case.verdict == Verdict::Skipped && case.explained_by.is_none();
-    for case in report.cases.iter().filter(unexplained) {
-        let reason = case.reason.as_deref().unwrap_or_default();
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, ids)) => ids.push(&case.id),
-            None => reasons.push((reason, vec![&case.id])),
-        }
-    }
+    let reasons = groups::skipped(report);
     if reasons.is_empty() {
         return;
     }
     page.heading("Skipped");
     for (reason, ids) in reasons {
-        page.paragraph(reason, 0);
+        page.paragraph(&printable(reason), 0);
         page.dim_paragraph(&ids.join(", "), 4);
     }
     page.blank();
@@ -170,27 +167,11 @@ fn skipped(page: &mut Page, report: &Report) {
 
 fn last_line(page: &mut Page, report: &Report) {
     let took = std::time::Duration::from_millis(report.duration_ms);
-    let level = |case: &&CaseReport, level| case.verdict == Verdict::Failed && case.level == level;
-    let musts = report
-        .findings()
-        .filter(|case| level(case, Level::Must))
-        .count();
-    let verdict = match (report.interrupted, report.summary.failed, musts) {
-        (true, ..) => styled(WARN, "interrupted"),
-        (_, 0, _) if report.summary.passed == 0 => styled(WARN, "nothing was judged"),
-        (_, 0, _) => styled(GOOD, "every MUST that was judged holds"),
-        (_, failed, musts) if musts == failed => styled(
-            BAD,
-            format_args!("{} broken", count(musts, "MUST", "MUSTs")),
-        ),
-        (_, failed, musts) => styled(
-            BAD,
-            format_args!(
-                "{} broken, of which {} MUST",
-                count(failed, "rule", "rules"),
-                musts
-            ),
-        ),
+    let (tone, text) = conclusion(report);
+    let verdict = match tone {
+        Tone::Good => styled(GOOD, text),
+        Tone::Unsure => styled(WARN, text),
+        Tone::Bad => styled(BAD, text),
     };
     let seconds = took.as_secs_f32();
     page.line(&format!(
@@ -206,6 +187,8 @@ fn parts(counts: Summary) -> String {
         failed,
         warned,
         skipped,
+        expected,
+        ..
     } = counts;
     let mut parts = vec![format!("{passed} passed")];
     if failed > 0 {
@@ -217,5 +200,10 @@ fn parts(counts: Summary) -> String {
     if skipped > 0 {
         parts.push(styled(DIM, format_args!("{skipped} skipped")));
     }
-    parts.join(", ")
+    let known = if expected > 0 {
+        styled(DIM, format_args!(" ({expected} expected)"))
+    } else {
+        String::new()
+    };
+    parts.join(", ") + &known
 }
