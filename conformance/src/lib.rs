@@ -13,13 +13,18 @@
 pub mod bench;
 pub mod catalogue;
 pub mod cli;
+pub mod embed;
 pub mod exit;
 pub mod linear;
 pub mod model;
 pub mod play;
 pub mod protocol;
+pub mod recording;
 pub mod report;
 pub mod runner;
+pub mod snapshot;
 pub mod suite;
 pub mod target;
 pub mod wire;
+
+pub use embed::Suite;

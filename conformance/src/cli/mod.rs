@@ -1,8 +1,11 @@
 //! The command line: what flags there are, and what each command does.
 
+mod diff;
 mod explain;
 mod list;
 mod output;
+mod record;
+mod replay;
 mod run;
 mod settings;
 
@@ -10,6 +13,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+pub(crate) use run::{judge_all, plan};
 pub use settings::RunArgs;
 
 /// Judge a Docker volume plugin over its socket.
@@ -50,8 +54,12 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the cases: id, level and rule.
     List(ListArgs),
-    /// Play sequences that broke something before, and nothing else.
-    Replay(Box<ReplayArgs>),
+    /// Play a recording and compare the answers, or sequences that broke something before.
+    Replay(Box<replay::ReplayArgs>),
+    /// Compare two recordings, or two JSON reports.
+    Diff(diff::DiffArgs),
+    /// Write down what an engine and a plugin say to each other, without altering it.
+    Record(record::RecordArgs),
     /// Explain a case: the rule, why it matters, where it comes from.
     Explain {
         /// The case's id, such as ref.same-id-twice.
@@ -60,15 +68,6 @@ enum Command {
     /// The embedded reference driver, which --reference starts.
     #[command(hide = true, name = "reference-driver")]
     Reference(volplug_driver::cli::Args),
-}
-
-#[derive(Debug, Args)]
-struct ReplayArgs {
-    /// What to play: a file as --regressions writes it, one sequence a line.
-    #[arg(value_name = "FILE")]
-    file: std::path::PathBuf,
-    #[command(flatten)]
-    run: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -93,11 +92,10 @@ pub fn main(cli: Cli) -> Exit {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
-        Some(Command::Replay(args)) => args
-            .run
-            .replaying(args.file)
-            .and_then(|args| run::run(&args)),
+        Some(Command::Replay(args)) => replay::replay(*args),
+        Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::List(args)) => list::list(&args.only, args.format),
+        Some(Command::Record(args)) => record::record(&args),
         Some(Command::Explain { id }) => explain::explain(&id),
         Some(Command::Reference(args)) => return reference(&args),
     };
