@@ -204,6 +204,8 @@ impl Run<'_> {
             );
             step.parallel.push(done);
         }
+        // One that fails fails them all.
+        step.exit = step.parallel.iter().filter_map(|done| done.exit).max();
     }
 }
 
