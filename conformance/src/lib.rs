@@ -13,16 +13,21 @@
 pub mod bench;
 pub mod catalogue;
 pub mod cli;
+pub mod embed;
 pub mod exit;
 pub mod expected;
 pub mod linear;
 pub mod model;
 pub mod play;
 pub mod protocol;
+pub mod recording;
 pub mod report;
 pub mod runner;
+pub mod snapshot;
 mod suggest;
 pub mod suite;
 pub mod target;
 mod toml_source;
 pub mod wire;
+
+pub use embed::Suite;

@@ -1,9 +1,12 @@
 //! The command line: what flags there are, and what each command does.
 
+mod diff;
 mod docs;
 mod explain;
 mod list;
 mod output;
+mod record;
+mod replay;
 mod report;
 mod run;
 mod settings;
@@ -17,6 +20,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+pub(crate) use run::{judge_all, plan};
 pub use settings::RunArgs;
 
 /// Judge a Docker volume plugin over its socket.
@@ -58,8 +62,12 @@ enum Command {
     Run(Box<RunArgs>),
     /// List the cases: id, level and rule.
     List(ListArgs),
-    /// Play what broke something before, and nothing else.
-    Replay(Box<ReplayArgs>),
+    /// Play a recording and compare the answers, or sequences that broke something before.
+    Replay(Box<replay::ReplayArgs>),
+    /// Compare two recordings, or two JSON reports.
+    Diff(diff::DiffArgs),
+    /// Write down what an engine and a plugin say to each other, without altering it.
+    Record(record::RecordArgs),
     /// Explain a case: the rule, why it matters, where it comes from.
     Explain {
         /// The case's id, such as ref.same-id-twice.
@@ -97,16 +105,6 @@ enum Command {
     /// The embedded reference driver, which --reference starts.
     #[command(hide = true, name = "reference-driver")]
     Reference(volplug_driver::cli::Args),
-}
-
-#[derive(Debug, Args)]
-struct ReplayArgs {
-    /// What to play: a file as --regressions writes it, with a sequence of calls, a round of calls that
-    /// meet or a script of docker commands a line.
-    #[arg(value_name = "FILE")]
-    file: std::path::PathBuf,
-    #[command(flatten)]
-    run: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -153,11 +151,10 @@ fn main_parsed(cli: Cli) -> Exit {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
-        Some(Command::Replay(args)) => args
-            .run
-            .replaying(args.file)
-            .and_then(|args| run::run(&args)),
+        Some(Command::Replay(args)) => replay::replay(*args),
+        Some(Command::Diff(args)) => diff::diff(&args),
         Some(Command::List(args)) => list::list(&args.only, args.format),
+        Some(Command::Record(args)) => record::record(&args),
         Some(Command::Explain { id }) => explain::explain(&id),
         Some(Command::Report { command }) => report::report(&command),
         Some(Command::Workflow(args)) => workflow::workflow(&args),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fake_dockerd::discovery::Directories;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand::Rng as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,7 @@ use crate::expected::{self, ExpectedFailures};
 use crate::play::{Play, PlayOptions};
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
+use crate::snapshot;
 use crate::suite::Naming;
 use crate::target::address::Found;
 use crate::target::{
@@ -28,6 +30,50 @@ const SOCKET: &str = "plugin.sock";
 const SHARED: &str = "shared";
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
+    let plan = plan(args)?;
+    let known = args.expected_failures.as_deref();
+    let known = known.map(ExpectedFailures::read).transpose()?;
+    if let Some(file) = &args.write_expected_failures {
+        expected::may_write(file)?;
+    }
+    let outputs = output::open(&args.format)?;
+    let mut report = judge_all(args, &plan)?;
+    if let Some(known) = &known {
+        report.expect(known, jiff::Zoned::now().date());
+    }
+    outputs.write(&report)?;
+    let snapshots = snapshots(args, &report)?;
+    let judged = Exit::of(&report);
+    let exit = match &args.write_expected_failures {
+        Some(file) if judged != Exit::Interrupted => {
+            let written = expected::write(file, &report)?;
+            anstream::eprintln!("note: {} holds {written} expected failures", file.display());
+            Exit::Ok
+        }
+        _ => judged,
+    };
+    let differ = snapshots.is_some_and(|kept| !kept.differing.is_empty());
+    Ok(if exit == Exit::Ok && differ {
+        Exit::Violation
+    } else {
+        exit
+    })
+}
+
+/// Compares with the snapshots of earlier runs, where the user keeps some.
+fn snapshots(args: &RunArgs, report: &Report) -> Result<Option<snapshot::Outcome>, String> {
+    let Some(directory) = args.snapshots.as_ref().filter(|_| !report.interrupted) else {
+        return Ok(None);
+    };
+    let naming = Naming::new(report.seed, args.name_chars.as_deref())?;
+    let outcome = snapshot::check(report, naming.prefix(), directory, args.accept)?;
+    // Standard output may be a report for a program.
+    anstream::eprint!("{}", outcome.told(directory));
+    Ok(Some(outcome))
+}
+
+/// The cases that the flags select.
+pub(crate) fn plan(args: &RunArgs) -> Result<Plan, String> {
     let selection = Selection {
         only: args.only.clone(),
         skip: args.skip.clone(),
@@ -42,13 +88,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
             ));
         }
     }
+    Ok(plan)
+}
+
+/// Makes the run that the flags describe; what was found goes into the file of regressions.
+pub(crate) fn judge_all(args: &RunArgs, plan: &Plan) -> Result<Report, String> {
     let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
-    let known = args.expected_failures.as_deref();
-    let known = known.map(ExpectedFailures::read).transpose()?;
-    if let Some(file) = &args.write_expected_failures {
-        expected::may_write(file)?;
-    }
-    let outputs = output::open(&args.format)?;
     let play = args.play(seed)?;
     let regressions = play.regressions.clone();
     raise_file_limit();
@@ -56,27 +101,15 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let work = WorkDirectory::new()?;
     let args = &args.with_directories_of(&work.path)?;
     let mut isolation = None;
-    let ended = prepare_and_judge(args, &plan, play, &work, &mut isolation);
+    let ended = prepare_and_judge(args, plan, play, &work, &mut isolation);
     if let Some(isolation) = isolation {
         isolation.undo();
     }
     drop(work);
 
-    let mut report = ended?;
-    if let Some(known) = &known {
-        report.expect(known, jiff::Zoned::now().date());
-    }
-    outputs.write(&report)?;
+    let report = ended?;
     regressions.write()?;
-    let exit = Exit::of(&report);
-    match &args.write_expected_failures {
-        Some(file) if exit != Exit::Interrupted => {
-            let written = expected::write(file, &report)?;
-            anstream::eprintln!("note: {} holds {written} expected failures", file.display());
-            Ok(Exit::Ok)
-        }
-        _ => Ok(exit),
-    }
+    Ok(report)
 }
 
 /// Enters the namespace where one is due, and runs.
@@ -89,13 +122,44 @@ fn prepare_and_judge(
 ) -> Result<Report, String> {
     let seed = play.seed;
     let setup = Setup::new(args, play, work, isolation)?;
+    in_runtime(setup.judge(args, plan, seed))
+}
+
+/// Does something with the plugin of a run that judges nothing: with its volumes, its process and
+/// its isolation, all of which are taken back.
+pub(super) fn with_plugin<T, F>(
+    args: &RunArgs,
+    act: impl FnOnce(Arc<Target>) -> F,
+) -> Result<T, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
+    let work = WorkDirectory::new()?;
+    let args = &args.with_directories_of(&work.path)?;
+    let mut isolation = None;
+    let ended = Setup::new(args, args.play(seed)?, &work, &mut isolation).and_then(|setup| {
+        in_runtime(async {
+            let target = setup.ready(args).await?;
+            let ended = act(Arc::clone(&target)).await;
+            end(&target).await;
+            ended
+        })
+    });
+    if let Some(isolation) = isolation {
+        isolation.undo();
+    }
+    ended
+}
+
+fn in_runtime<T>(act: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     // Threads come after this: the kernel moves only the calling one into the namespace.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    let ended = runtime.block_on(setup.judge(args, plan, seed));
+    let ended = runtime.block_on(act);
     // A thread that hangs in a dead file system must not keep the program.
     runtime.shutdown_background();
     ended
@@ -207,7 +271,16 @@ impl Setup {
         Ok(Self { target, isolation })
     }
 
-    async fn judge(mut self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
+    async fn judge(self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
+        let isolation = self.isolation;
+        let target = self.ready(args).await?;
+        let ended = judge(&target, args, plan, seed, isolation).await;
+        end(&target).await;
+        ended
+    }
+
+    /// Starts the plugin if it is to be started, and makes sure that it can be reached.
+    async fn ready(mut self, args: &RunArgs) -> Result<Arc<Target>, String> {
         if let Some(plugin) = &mut self.target.plugin {
             make(&self.target.work.join("plugin"))?;
             make(&self.target.work.join(SHARED))?;
@@ -234,12 +307,15 @@ impl Setup {
         }
         let target = Arc::new(self.target);
         address::check(&target.address, args.timeout).await?;
-        let ended = judge(&target, args, plan, seed, self.isolation).await;
-        let peer = target.peer.as_ref().and_then(|peer| peer.plugin.as_ref());
-        for plugin in target.plugin.iter().chain(peer) {
-            plugin.end_group().await;
-        }
-        ended
+        Ok(target)
+    }
+}
+
+/// Ends what `Setup::ready` started.
+async fn end(target: &Target) {
+    let peer = target.peer.as_ref().and_then(|peer| peer.plugin.as_ref());
+    for plugin in target.plugin.iter().chain(peer) {
+        plugin.end_group().await;
     }
 }
 
@@ -346,7 +422,8 @@ async fn judge(
 }
 
 /// Ends with the first SIGINT or SIGTERM; the second one ends the program at once.
-fn interrupt(target: Arc<Target>) -> Result<Interrupt, String> {
+/// In between, the storage is mended that the plugin `target` was cut off from.
+pub(super) fn interrupt(target: Arc<Target>) -> Result<Interrupt, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let mut int = listen(SignalKind::interrupt())?;
     let mut term = listen(SignalKind::terminate())?;
@@ -369,13 +446,18 @@ fn interrupt(target: Arc<Target>) -> Result<Interrupt, String> {
     }))
 }
 
-fn directories(args: &RunArgs) -> fake_dockerd::discovery::Directories {
-    let mut directories = fake_dockerd::discovery::Directories::default();
-    if !args.sockets_dir.is_empty() {
-        directories.sockets.clone_from(&args.sockets_dir);
+fn directories(args: &RunArgs) -> Directories {
+    plugin_directories(&args.sockets_dir, &args.specs_dir)
+}
+
+/// Docker's plugin directories, or those that the user gave.
+pub(super) fn plugin_directories(sockets: &[PathBuf], specs: &[PathBuf]) -> Directories {
+    let mut directories = Directories::default();
+    if !sockets.is_empty() {
+        directories.sockets = sockets.to_vec();
     }
-    if !args.specs_dir.is_empty() {
-        directories.specs.clone_from(&args.specs_dir);
+    if !specs.is_empty() {
+        directories.specs = specs.to_vec();
     }
     directories
 }

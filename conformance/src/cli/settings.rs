@@ -110,7 +110,7 @@ pub struct RunArgs {
 
     /// Run only these ids, sections or globs; repeatable.
     #[arg(long, value_name = "GLOB", help_heading = "The cases")]
-    pub(super) only: Vec<String>,
+    pub(crate) only: Vec<String>,
     /// Leave out these ids, sections or globs; repeatable.
     #[arg(long, value_name = "GLOB", help_heading = "The cases")]
     pub(super) skip: Vec<String>,
@@ -122,7 +122,7 @@ pub struct RunArgs {
     pub(super) level: Level,
     /// SHOULD counts as MUST.
     #[arg(long, help_heading = "The cases")]
-    pub(super) strict: bool,
+    pub(crate) strict: bool,
     /// Also run the cases that take half a minute.
     #[arg(long, help_heading = "The cases")]
     pub(super) soak: bool,
@@ -179,6 +179,12 @@ pub struct RunArgs {
     /// How long the plugin may take to start under --exec.
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds, help_heading = "The run")]
     pub(super) start_timeout: Duration,
+    /// Keep what each case sends and gets in snapshots in this directory, and fail where one differs.
+    #[arg(long, value_name = "DIR", help_heading = "The run")]
+    pub(super) snapshots: Option<PathBuf>,
+    /// Keep the snapshots of this run, whatever they were.
+    #[arg(long, requires = "snapshots", help_heading = "The run")]
+    pub(super) accept: bool,
     /// human, json, junit, tap, markdown, github, badge or html; repeatable as FORMAT=FILE
     /// [default: human].
     #[arg(long, value_name = "FORMAT[=FILE]", help_heading = "The run")]

@@ -362,3 +362,8 @@ const fn is_zero(number: &usize) -> bool {
 pub fn error_label() -> String {
     style::styled(style::BAD, "error:")
 }
+
+/// The mark of something that is not as it should be, in colour where there is colour.
+pub(crate) fn cross() -> String {
+    style::styled(style::BAD, "✗")
+}

@@ -151,6 +151,11 @@ impl Ledger {
         self.with(|inner| inner.volume(name).holds_on(host).push(id.to_owned()));
     }
 
+    /// An Unmount of the plugin under test succeeded.
+    pub(crate) fn unmounted(&self, name: &str, id: &str) {
+        self.unmounted_on(Host::Own, name, id);
+    }
+
     /// An Unmount succeeded.
     pub(crate) fn unmounted_on(&self, host: Host, name: &str, id: &str) {
         self.with(|inner| {

@@ -56,6 +56,12 @@ impl Naming {
         })
     }
 
+    /// What the names of the run begin with, where the alphabet can write it.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Keeps the run from ever using `name`.
     pub fn reserve(&self, name: &str) {
         self.taken

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::ToSocketAddrs as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ impl Address {
     ///
     /// # Errors
     /// What the operating system or the TLS handshake said.
-    pub(super) async fn open(&self) -> io::Result<Stream> {
+    pub(crate) async fn open(&self) -> io::Result<Stream> {
         Ok(match self {
             Self::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Self::Tcp(host) => Stream::Tcp(connect_tcp(host).await?),
@@ -143,10 +144,20 @@ async fn connect_tcp(host: &str) -> io::Result<TcpStream> {
 
 /// A connected byte stream.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(inner) => inner.as_fd(),
+            Self::Tcp(inner) => inner.as_fd(),
+            Self::Tls(inner) => inner.get_ref().0.as_fd(),
+        }
+    }
 }
 
 /// Hands a poll to whichever stream this is.

@@ -1,0 +1,190 @@
+//! A real dockerd of its own for each scenario.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a dockerd may take to start.
+const START: Duration = Duration::from_secs(60);
+
+/// What the scenarios' images are made of.
+pub(crate) struct Images {
+    directory: TempDir,
+}
+
+impl Images {
+    /// Takes the image `busybox` of the engine that is there, and makes the others of it.
+    pub(crate) fn make() -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let images = Self { directory };
+        let container = run(Command::new("docker").args(["create", "busybox", "true"]))?;
+        let id = String::from_utf8_lossy(&container.stdout).trim().to_owned();
+        run(Command::new("docker")
+            .args(["export", "-o"])
+            .arg(images.tar("busybox"))
+            .arg(&id))?;
+        run(Command::new("docker").args(["rm", &id]))?;
+        let root = images.directory.path().join("root");
+        let made = |path: &str, text: &str| {
+            std::fs::write(root.join(path), text).map_err(|error| error.to_string())
+        };
+        std::fs::create_dir_all(root.join("data/sub")).map_err(|error| error.to_string())?;
+        let tar = |option: &str, name: &str, what: &[&str]| {
+            let mut tar = Command::new("tar");
+            tar.arg("-C").arg(&root).arg(option).arg(images.tar(name));
+            run(tar.args(what))
+        };
+        tar("-xf", "busybox", &[])?;
+        // A scenario copies it out.
+        std::fs::create_dir_all(root.join("etc")).map_err(|error| error.to_string())?;
+        made("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")?;
+        tar("-cf", "busybox", &["--exclude=./data", "."])?;
+        made("data/file1", "one\n")?;
+        tar("-cf", "content", &["."])?;
+        Ok(images)
+    }
+
+    fn tar(&self, name: &str) -> PathBuf {
+        self.directory.path().join(format!("{name}.tar"))
+    }
+
+    fn import(&self, engine: &Engine) -> Result<(), String> {
+        for (image, of, change) in [
+            ("busybox", "busybox", None),
+            ("content", "content", None),
+            ("volimg", "content", Some("VOLUME /data")),
+        ] {
+            let mut import = engine.docker(&["import"]);
+            import.args(change.iter().flat_map(|change| ["--change", *change]));
+            run(import.arg(self.tar(of)).arg(image))?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command that has to succeed.
+fn run(command: &mut Command) -> Result<Output, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(format!(
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
+}
+
+/// A dockerd that knows nothing yet but the images.
+pub(crate) struct Engine {
+    directory: TempDir,
+    process: Child,
+}
+
+impl Engine {
+    pub(crate) fn start(images: &Images) -> Result<Self, String> {
+        let program = std::env::var_os("VOLPLUG_DOCKERD")
+            .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
+        let directory = tempfile::Builder::new()
+            .prefix("re")
+            .tempdir()
+            .map_err(|error| error.to_string())?;
+        let place = |name: &str| directory.path().join(name);
+        let log = std::fs::File::create(place("log")).map_err(|error| error.to_string())?;
+        let process = Command::new(program)
+            .arg("--data-root")
+            .arg(place("data"))
+            .arg("--exec-root")
+            .arg(place("exec"))
+            .arg("--pidfile")
+            .arg(place("pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", place("docker.sock").display()))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut engine = Self { directory, process };
+        let begun = Instant::now();
+        while run(&mut engine.docker(&["version"])).is_err() {
+            let ended = engine.process.try_wait().ok().flatten().is_some();
+            if ended || begun.elapsed() > START {
+                let log = std::fs::read_to_string(engine.path("log")).unwrap_or_default();
+                return Err(format!(
+                    "dockerd does not start: {}",
+                    log.lines().last().unwrap_or_default()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        images.import(&engine)?;
+        Ok(engine)
+    }
+
+    /// A file beside its data.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The docker CLI for this engine.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .arg("-H")
+            .arg(format!("unix://{}", self.path("docker.sock").display()))
+            .args(arguments)
+            .env("DOCKER_CONFIG", self.path("config"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The versions of the engine and of the CLI.
+    pub(crate) fn versions(&self) -> Result<(String, String), String> {
+        let output = run(&mut self.docker(&[
+            "version",
+            "--format",
+            "{{.Server.Version}} {{.Client.Version}}",
+        ]))?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let (server, client) = text.split_once(' ').unwrap_or((&text, ""));
+        // Debian writes 20.10.24+dfsg1.
+        let bare = |version: &str| version.split('+').next().unwrap_or_default().to_owned();
+        Ok((bare(server), bare(client)))
+    }
+
+    /// Ends it with all its containers.
+    pub(crate) fn stop(mut self) {
+        let list = self.docker(&["ps", "-aq"]).output();
+        let left = list
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        let left: Vec<&str> = left.split_whitespace().collect();
+        if !left.is_empty() {
+            let _ = self.docker(&["rm", "-f"]).args(left).output();
+        }
+        if let Ok(pid) = std::fs::read_to_string(self.path("pid")) {
+            let _ = Command::new("kill").arg(pid.trim()).status();
+        }
+        let _ = self.process.wait();
+        unmount(self.directory.path());
+    }
+}
+
+/// What an engine that ended leaves mounted would keep its directory from being removed.
+fn unmount(directory: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let below: Vec<&str> = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    for mount in below
+        .iter()
+        .rev()
+        .filter(|path| Path::new(path).starts_with(directory))
+    {
+        let _ = Command::new("umount").args(["-l", mount]).status();
+    }
+}

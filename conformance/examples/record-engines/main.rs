@@ -1,0 +1,99 @@
+//! Makes the recordings of `fixtures/recordings` again, with a real dockerd, the docker CLI and this
+//! project's own recorder, and compares them with those that are there.
+//!
+//! `ci/record-engines` starts it where `ci/real-engine` has put a dockerd:
+//!
+//!     record-engines RECORDINGS OUTPUT [SCENARIO…]
+//!
+//! Each scenario begins with an empty engine and a fresh plugin, and does what the commands of its
+//! recording say. Those that need more than a plugin in `/run/docker/plugins` (spec files, another
+//! place, a plugin or an engine that is started again) are named as not made.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "only JSON objects are indexed, which have null where they have nothing"
+)]
+
+mod engine;
+mod plugin;
+mod scenario;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use volplug_conformance::recording::{Recording, diff};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match record(&arguments) {
+        Ok(differing) => ExitCode::from(u8::from(differing)),
+        Err(why) => {
+            eprintln!("record-engines: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Makes the recordings, and tells whether one differs from what is there.
+fn record(arguments: &[String]) -> Result<bool, String> {
+    let [recordings, output, wanted @ ..] = arguments else {
+        return Err("give RECORDINGS OUTPUT [SCENARIO…]".to_owned());
+    };
+    let images = engine::Images::make()?;
+    let (mut equal, mut differing, mut left) = (0, 0, 0);
+    for path in files(Path::new(recordings), wanted)? {
+        let recorded = Recording::read(&path)?;
+        let name = &recorded.scenario;
+        if let Some(why) = scenario::unfit(&recorded) {
+            println!("{name:<44} not made: {why}");
+            left += 1;
+            continue;
+        }
+        let made = scenario::make(&recorded, &images).map_err(|why| format!("{name}: {why}"))?;
+        let directory = Path::new(output).join(&made.engine);
+        write(&directory.join(format!("{name}.json")), &made)?;
+        let found = diff(&recorded, &made);
+        if found.is_none() {
+            println!("{name:<44} equal");
+            equal += 1;
+        } else {
+            let what: Vec<&str> = found
+                .endpoints
+                .keys()
+                .chain(&found.others)
+                .map(String::as_str)
+                .collect();
+            println!("{name:<44} differs: {}", what.join("; "));
+            differing += 1;
+        }
+    }
+    println!("{equal} equal, {differing} differ, {left} not made");
+    Ok(differing > 0)
+}
+
+fn files(directory: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(directory)
+        .map_err(|error| format!("{}: {error}", directory.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            wanted.is_empty() || wanted.iter().any(|wanted| *wanted == name)
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+fn write(path: &Path, recording: &Recording) -> Result<(), String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| told(&error))?;
+    }
+    let text = serde_json::to_string_pretty(recording).map_err(|error| told(&error))?;
+    std::fs::write(path, text + "\n").map_err(|error| told(&error))
+}

@@ -1,0 +1,274 @@
+//! The plugin of the recordings: volumes are directories, and it can be told to answer wrongly.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::UnixListener;
+
+/// The content type of every answer that is not told otherwise.
+const TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
+
+/// The plugin's name in the recordings.
+pub(crate) const NAME: &str = "recvol";
+
+#[derive(Debug, Clone)]
+pub(crate) struct Plugin {
+    root: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The volumes, and when they were made.
+    volumes: BTreeMap<String, String>,
+    faults: Vec<Value>,
+    settings: BTreeMap<String, Value>,
+}
+
+/// What to do with a call.
+enum Answer {
+    Body {
+        status: u16,
+        content_type: Option<String>,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    Close,
+    Hang,
+}
+
+impl Plugin {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            state: Arc::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on a path is answered wrongly.
+    pub(crate) fn fault(&self, fault: &str) {
+        self.state()
+            .faults
+            .extend(serde_json::from_str::<Value>(fault).ok());
+    }
+
+    pub(crate) fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        self.state().settings.insert(key.to_owned(), value);
+    }
+
+    /// A volume appears behind the engine's back.
+    pub(crate) fn create(&self, name: &str) {
+        let now = jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string();
+        self.state().volumes.entry(name.to_owned()).or_insert(now);
+        let _ = std::fs::create_dir_all(self.root.join(name));
+    }
+
+    /// A volume goes behind the engine's back.
+    pub(crate) fn remove(&self, name: &str) -> bool {
+        self.state().volumes.remove(name).is_some()
+    }
+
+    pub(crate) async fn serve(self, listener: UnixListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let plugin = self.clone();
+            let service = service_fn(move |request| plugin.clone().answer(request));
+            let serving = http1::Builder::new()
+                .auto_date_header(false)
+                .title_case_headers(true)
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(async {
+                // It ends with an error where a fault wants it to.
+                let _ = serving.await;
+            });
+        }
+    }
+
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .map_err(std::io::Error::other)?
+            .to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let fault = self.next_fault(&path, &body);
+        if let Some(delay) = fault["delay"].as_f64() {
+            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
+        }
+        match self.decide(&path, &body, &fault) {
+            Answer::Close => Err(std::io::Error::other("told to hang up")),
+            Answer::Hang => std::future::pending().await,
+            Answer::Body {
+                status,
+                content_type,
+                headers,
+                body,
+            } => {
+                let mut response = Response::builder()
+                    .status(StatusCode::from_u16(status).map_err(std::io::Error::other)?);
+                if let Some(content_type) = content_type.filter(|text| !text.is_empty()) {
+                    response = response.header("Content-Type", content_type);
+                }
+                for (name, value) in headers {
+                    response = response.header(name, value);
+                }
+                response
+                    .body(Full::new(Bytes::from(body)))
+                    .map_err(std::io::Error::other)
+            }
+        }
+    }
+
+    /// The first fault that is meant for the call and not used up.
+    fn next_fault(&self, path: &str, body: &Value) -> Value {
+        for fault in &mut self.state().faults {
+            let meant =
+                fault["path"] == path && (fault["name"].is_null() || fault["name"] == body["Name"]);
+            if !meant || fault["count"] == 0 {
+                continue;
+            }
+            if let Some(left @ 1..) = fault["skip"].as_u64() {
+                fault["skip"] = (left - 1).into();
+                continue;
+            }
+            if let Some(left) = fault["count"].as_u64() {
+                fault["count"] = (left - 1).into();
+            }
+            return fault.clone();
+        }
+        Value::Null
+    }
+
+    fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
+        let replaced = ["status", "err", "body", "json", "close", "hang"]
+            .iter()
+            .any(|key| !fault[key].is_null());
+        let usual = if !replaced || fault["apply"] == true {
+            self.act(path, body)
+        } else {
+            None
+        };
+        if fault["close"] == true {
+            return Answer::Close;
+        }
+        if fault["hang"] == true {
+            return Answer::Hang;
+        }
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let told = text(&fault["body"])
+            .or_else(|| text(&fault["err"]).map(|err| line(&json!({"Err": err}))))
+            .or_else(|| (!fault["json"].is_null()).then(|| line(&fault["json"])))
+            .or_else(|| replaced.then(String::new));
+        let setting = self.state().settings.get("content_type").cloned();
+        let usual_type = setting.map_or_else(|| Some(TYPE.to_owned()), |value| text(&value));
+        let headers = fault["headers"].as_object().into_iter().flatten();
+        let headers = headers
+            .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
+            .collect();
+        match told.or(usual) {
+            Some(body) => Answer::Body {
+                status: fault["status"]
+                    .as_u64()
+                    .and_then(|status| u16::try_from(status).ok())
+                    .unwrap_or(200),
+                content_type: if fault.get("ctype").is_some() {
+                    text(&fault["ctype"])
+                } else {
+                    usual_type
+                },
+                headers,
+                body,
+            },
+            None => Answer::Body {
+                status: 404,
+                content_type: Some("text/plain; charset=utf-8".to_owned()),
+                headers,
+                body: "404 page not found\n".to_owned(),
+            },
+        }
+    }
+
+    /// Does what is asked; nothing where it is no call of a volume driver.
+    fn act(&self, path: &str, body: &Value) -> Option<String> {
+        let name = body["Name"].as_str().unwrap_or_default();
+        let unknown = json!({"Err": format!("no such volume: {name} ({NAME})")});
+        let exists = self.state().volumes.contains_key(name);
+        let mountpoint = self.root.join(name).display().to_string();
+        let answer = match path {
+            "Plugin.Activate" => json!({"Implements": ["VolumeDriver"]}),
+            "VolumeDriver.Capabilities" => json!({"Capabilities": {"Scope": "local"}}),
+            "VolumeDriver.Create" => {
+                self.create(name);
+                json!({"Err": ""})
+            }
+            "VolumeDriver.List" => {
+                let names: Vec<String> = self.state().volumes.keys().cloned().collect();
+                let volumes: Vec<Value> =
+                    names.iter().map(|name| self.shown(name, false)).collect();
+                json!({"Volumes": volumes, "Err": ""})
+            }
+            _ if !path.starts_with("VolumeDriver.") => return None,
+            _ if !exists => unknown,
+            "VolumeDriver.Get" => json!({"Volume": self.shown(name, true), "Err": ""}),
+            "VolumeDriver.Path" | "VolumeDriver.Mount" => {
+                json!({"Mountpoint": mountpoint, "Err": ""})
+            }
+            "VolumeDriver.Unmount" => json!({"Err": ""}),
+            "VolumeDriver.Remove" => {
+                self.remove(name);
+                json!({"Err": ""})
+            }
+            _ => return None,
+        };
+        let mut text = line(&answer);
+        if self.state().settings.get("trailing_newline") == Some(&Value::Bool(false)) {
+            text.truncate(text.trim_end().len());
+        }
+        Some(text)
+    }
+
+    fn shown(&self, name: &str, with_time: bool) -> Value {
+        let state = self.state();
+        let mut volume = json!({"Name": name});
+        let setting = if with_time {
+            "get_mountpoint"
+        } else {
+            "list_mountpoint"
+        };
+        if state.settings.get(setting) != Some(&Value::Bool(false)) {
+            volume["Mountpoint"] = self.root.join(name).display().to_string().into();
+        }
+        if with_time {
+            volume["CreatedAt"] = state.volumes.get(name).cloned().into();
+        }
+        volume
+    }
+}
+
+fn line(value: &Value) -> String {
+    value.to_string() + "\n"
+}
