@@ -111,7 +111,7 @@ fn what_cannot_be_played_is_told() {
             "{\"scenario\":\"s\",\"commands\":[{\"calls\":[{}]}]}",
             "is no recording",
         ),
-        ("{\"schema\":\"x@1\"}", "its schema is"),
+        ("{\"schema\":\"x@1\"}", "unknown variant `x@1`"),
     ] {
         std::fs::write(&path, content).unwrap();
         let output = run(&["replay", file, "--reference"]);

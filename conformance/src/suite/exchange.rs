@@ -14,7 +14,7 @@ pub struct Exchange {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
     /// Whether it was the second host's plugin that was called.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub peer: bool,
     /// What was sent.
     pub request: RecordedRequest,

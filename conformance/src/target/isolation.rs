@@ -33,6 +33,8 @@ pub struct Isolation {
     pub overlaid: bool,
     covered: Vec<PathBuf>,
     work: PathBuf,
+    /// The current directory, which outlives the covers as a place in them.
+    here: PathBuf,
 }
 
 impl Isolation {
@@ -44,6 +46,7 @@ impl Isolation {
             let _ = umount2(path, MntFlags::MNT_DETACH);
         }
         let _ = bind_none("/", MsFlags::MS_BIND | MsFlags::MS_REMOUNT);
+        let _ = std::env::set_current_dir(&self.here);
     }
 }
 
@@ -98,12 +101,14 @@ pub fn isolate(work: &Path) -> Result<Isolation, String> {
     .map_err(|e| told("bind the run's directory", e))?;
     read_only(Path::new("/")).map_err(|e| told("protect /", e))?;
     // The directory that this process is in is still the host's own: it is entered anew.
-    here.and_then(std::env::set_current_dir)
+    let here = here
+        .and_then(|here| std::env::set_current_dir(&here).map(|()| here))
         .map_err(|e| format!("cannot enter the current directory: {e}"))?;
     Ok(Isolation {
         overlaid,
         covered,
         work: work.to_owned(),
+        here,
     })
 }
 
