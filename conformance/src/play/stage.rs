@@ -196,8 +196,10 @@ impl<'a> Stage<'a> {
             Step::KillDuring { percent, .. } => {
                 let call = step.interrupted();
                 if let Some(call) = call.and_then(|call| self.cast.call(self.cx, call)) {
-                    self.kill_during(&call, percent).await?;
-                    self.start_again().await?;
+                    let ended = self.kill_during(&call, percent).await;
+                    // Also where the answer was a finding: nothing that comes next meets a dead plugin.
+                    let started = self.start_again().await;
+                    ended.and(started)?;
                 }
             }
             Step::Restart => {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::conclusion::{conclusion, counts};
-use super::html::{document, sign};
+use super::html::{document, prose, sign};
 use super::markdown::{code, text};
 use super::text::printable;
 use super::{CaseReport, Report, Verdict};
@@ -142,7 +142,7 @@ impl<'a> Matrix<'a> {
                     tr { th class="heading" scope="rowgroup" colspan=(self.plugins.len() + 1) { (title) } }
                     @for row in rows {
                         tr class="row" id=(row.id) data-broken=(row.broken()) data-same=(row.same()) {
-                            th scope="row" { code { (row.id) } span class="rule" { (row.title) } }
+                            th scope="row" { code { (row.id) } span class="rule" { (prose(row.title)) } }
                             @for cell in &row.cells { td { (cell_markup(*cell)) } }
                         }
                     }

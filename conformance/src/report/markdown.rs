@@ -5,7 +5,7 @@
 
 use super::conclusion::{Tone, conclusion, count, counts};
 use super::groups::{self, Group};
-use super::text::{answer, printable, sent};
+use super::text::{answer, printable, sent, spans};
 use super::{CaseReport, Report};
 use crate::expected::Expectation;
 
@@ -63,14 +63,14 @@ fn finding(case: &CaseReport, follow: &[&CaseReport]) -> String {
         "\n<details><summary><b>{}</b> ({}): {}</summary>\n\n",
         html(&case.id),
         case.level,
-        html(&case.title)
+        html_prose(&case.title)
     );
     let mut item = |name: &str, text: &str| out += &format!("- **{name}:** {text}\n");
     if let (Some(expected), Some(actual)) = (&case.expected, &case.actual) {
         item("Expected", &code(expected));
         item("Got", &code(actual));
     }
-    item("Docker", &text(&case.why));
+    item("Docker", &prose(&case.why));
     if let Some(exchange) = case.transcript.last().filter(|_| case.history.is_none()) {
         item("Sent", &code(&sent(exchange)));
         item("Answer", &code(&answer(exchange)));
@@ -195,6 +195,23 @@ pub(crate) fn text(text: &str) -> String {
         }
     }
     out
+}
+
+/// A rule's own sentences, with what stands in backticks as code.
+fn prose(sentences: &str) -> String {
+    spans(sentences)
+        .map(|(is_code, piece)| if is_code { code(piece) } else { text(piece) })
+        .collect()
+}
+
+/// The same inside of an HTML element.
+fn html_prose(sentences: &str) -> String {
+    spans(sentences)
+        .map(|(is_code, piece)| match html(piece) {
+            piece if is_code => format!("<code>{piece}</code>"),
+            piece => piece,
+        })
+        .collect()
 }
 
 /// Text inside of an HTML element.

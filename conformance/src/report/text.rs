@@ -10,6 +10,16 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().flat_map(visible).collect()
 }
 
+/// Our own sentences, cut where code in backticks begins and ends: what is code, and the text.
+pub(super) fn spans(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    // A tick without a second one is a character like others.
+    let pairs = text.matches('`').count() / 2 * 2;
+    let pieces = text.splitn(pairs + 1, '`').enumerate();
+    pieces
+        .map(|(at, piece)| (at % 2 == 1, piece))
+        .filter(|(_, piece)| !piece.is_empty())
+}
+
 fn visible(c: char) -> Vec<char> {
     // What turns the direction of text makes it read otherwise than it is.
     let turns =

@@ -168,7 +168,8 @@ pub(crate) async fn recover(target: &Arc<Target>, case: &str, what: &str) -> Opt
         if running && ailing.is_none() {
             return None;
         }
-        if !running {
+        let died = plugin.has_died().await;
+        if died {
             let how = format!("ended during {case}; {}", plugin.last_line());
             target.health.died(Broken {
                 case: case.to_owned(),
@@ -191,7 +192,10 @@ pub(crate) async fn recover(target: &Arc<Target>, case: &str, what: &str) -> Opt
                     "after {case} the plugin no longer answered ({endpoint} {what}): started anew"
                 )
             }
-            (None, Ok(_)) => format!("the plugin's process ended during {case}: started anew"),
+            (None, Ok(_)) if died => {
+                format!("the plugin's process ended during {case}: started anew")
+            }
+            (None, Ok(_)) => format!("{case} left the plugin stopped: started anew"),
         });
         target.health.reset();
     }

@@ -48,6 +48,8 @@ pub struct Plugin {
     output: Arc<Mutex<VecDeque<u8>>>,
     readers: Mutex<JoinSet<()>>,
     clears_socket: AtomicBool,
+    /// Whether it has listened since it was started.
+    came_up: AtomicBool,
 }
 
 /// How a plugin ended.
@@ -72,6 +74,7 @@ impl Plugin {
             output: Arc::default(),
             readers: Mutex::default(),
             clears_socket: AtomicBool::new(false),
+            came_up: AtomicBool::new(false),
         }
     }
 
@@ -83,9 +86,10 @@ impl Plugin {
         self.clears_socket.store(true, Ordering::Relaxed);
     }
 
-    /// Corrects where the plugin listens, once it is known.
+    /// Says where the plugin listens, once it was found there.
     pub fn listens_at(&mut self, address: Address) {
         self.address = address;
+        self.came_up.store(true, Ordering::Relaxed);
     }
 
     /// The words of the command as they are run.
@@ -129,6 +133,15 @@ impl Plugin {
         }
     }
 
+    /// Whether the process has ended after it had come up, and nobody but itself ended it.
+    pub async fn has_died(&self) -> bool {
+        let ended = match self.child.lock().await.as_mut() {
+            Some(child) => !matches!(child.try_wait(), Ok(None)),
+            None => false,
+        };
+        ended && self.came_up.load(Ordering::Relaxed)
+    }
+
     /// Starts the plugin and waits until it accepts connections; how long that took.
     ///
     /// # Errors
@@ -147,6 +160,7 @@ impl Plugin {
         let limit = self.launch.start_limit;
         loop {
             if Connection::open(&self.address, limit).await.is_ok() {
+                self.came_up.store(true, Ordering::Relaxed);
                 return Ok(begun.elapsed());
             }
             if !self.is_running().await {
@@ -194,6 +208,7 @@ impl Plugin {
         let words = self.words();
         let (program, arguments) = words.split_first().ok_or("--exec is empty")?;
         let mut slot = self.child.lock().await;
+        self.came_up.store(false, Ordering::Relaxed);
         if self.clears_socket.load(Ordering::Relaxed) {
             // If there is none, all the better.
             let _ = std::fs::remove_file(&self.launch.socket);

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::text::printable;
+use super::super::text::{printable, spans};
 use super::super::{CaseReport, Verdict};
 use super::{drawings, sign};
 use crate::expected::Expectation;
@@ -28,7 +28,7 @@ pub(super) fn write(case: &CaseReport, follow: &[&CaseReport], open: bool) -> Ma
             summary {
                 span class={ "sign " (kind) } aria-label=(kind) { (sign(case.verdict)) }
                 " " code { (case.id) } " " span class="level" { (case.level) }
-                span class="rule" { (case.title) }
+                span class="rule" { (prose(&case.title)) }
             }
             dl class="facts" {
                 @if let (Some(expected), Some(actual)) = (&case.expected, &case.actual) {
@@ -40,7 +40,7 @@ pub(super) fn write(case: &CaseReport, follow: &[&CaseReport], open: bool) -> Ma
                 @if let Some(known) = case.expectation.as_ref().map(Expectation::told) {
                     (fact("known", &known))
                 }
-                (fact("Docker", &case.why))
+                dt { "Docker" } dd { (prose(&case.why)) }
                 @for note in &case.notes { (fact("note", note)) }
                 dt { "source" }
                 dd { @for (at, source) in case.source.iter().enumerate() {
@@ -65,6 +65,15 @@ pub(super) fn write(case: &CaseReport, follow: &[&CaseReport], open: bool) -> Ma
 
 fn fact(name: &str, text: &str) -> Markup {
     html! { dt { (name) } dd { (printable(text)) } }
+}
+
+/// A rule's own sentences, with what stands in backticks as code.
+pub(in crate::report) fn prose(sentences: &str) -> Markup {
+    html! {
+        @for (is_code, piece) in spans(sentences) {
+            @if is_code { code { (printable(piece)) } } @else { (printable(piece)) }
+        }
+    }
 }
 
 fn link_to(id: &str) -> Markup {

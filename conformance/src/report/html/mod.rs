@@ -17,6 +17,7 @@ use super::groups::{self, Group};
 use super::text::printable;
 use super::{CaseReport, Report, Verdict};
 use crate::catalogue;
+pub(super) use case::prose;
 
 /// The page's own script.
 const SCRIPT: &str = include_str!("script.js");
