@@ -189,11 +189,12 @@ async fn survive(cx: &mut Cx) -> CaseResult {
     })
 }
 
-/// Whether the process is there. One that just closed a connection may be about to end.
+/// Whether the process is still there, if it ever came up. One that just closed a connection may be
+/// about to end.
 async fn lives(cx: &Cx) -> CaseResult<bool> {
     let plugin = cx.plugin()?;
     for _ in 0..10 {
-        if !plugin.is_running().await {
+        if plugin.has_died().await {
             return Ok(false);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

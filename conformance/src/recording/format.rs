@@ -152,8 +152,10 @@ impl Recording {
         struct Looks {
             #[expect(dead_code, reason = "only its being there counts")]
             commands: Vec<serde::de::IgnoredAny>,
+            /// Lines of a file of regressions say what they are; recordings do not.
+            schema: Option<serde::de::IgnoredAny>,
         }
-        serde_json::from_str::<Looks>(text).is_ok()
+        serde_json::from_str::<Looks>(text).is_ok_and(|looks| looks.schema.is_none())
     }
 
     /// All calls, each with the index of the step in which it arrived.

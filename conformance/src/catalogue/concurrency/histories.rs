@@ -340,15 +340,10 @@ fn accuse(cx: &Cx, proof: Proof) -> Finding {
     // A look that changes something may have been left out of the drawing.
     .because("get.read-only")
     .because("path.value")
-    .because("sequence.first-use");
-    // Whether its volume existed is another thing in each order of the calls.
-    let finding = if calls.iter().any(is_refused_mount) {
-        finding
-            .because("mount.fail-clean")
-            .because("ref.failed-not-counted")
-    } else {
-        finding
-    };
+    .because("sequence.first-use")
+    // And so may a Mount that was refused, and counted all the same.
+    .because("mount.fail-clean")
+    .because("ref.failed-not-counted");
     let finding = if gave_way(&calls, &stuck) {
         finding
             .then("a command fails for no other reason than that another one ran at the same time")
@@ -366,10 +361,6 @@ fn gave_way(calls: &[Operation], stuck: &Stuck) -> bool {
     };
     let mut others = calls.iter().filter(|other| other.client != next.client);
     next.is_refused() && others.any(|other| other.overlaps(next))
-}
-
-fn is_refused_mount(operation: &Operation) -> bool {
-    matches!(operation.call, Call::Mount(..)) && operation.is_refused()
 }
 
 /// The calls as a sequence, by which the rules are known that they are about.
