@@ -68,6 +68,11 @@ pub(crate) fn explain(reports: &mut [CaseReport]) {
         .filter(|report| report.verdict.is_finding() && report.stumbled_over.is_none())
         .map(|report| (report.id.clone(), report.title.clone()))
         .collect();
+    let blamed: BTreeMap<String, Vec<String>> = reports
+        .iter()
+        .filter(|report| broken.contains_key(&report.id))
+        .map(|report| (report.id.clone(), report.suspects.clone()))
+        .collect();
     for (at, endpoint) in setups {
         let Some(report) = reports.get_mut(at) else {
             continue;
@@ -83,8 +88,12 @@ pub(crate) fn explain(reports: &mut [CaseReport]) {
             .into_iter()
             .filter(|_| silent);
         let mut bases = suspects.chain([endpoint.base_case()]).chain(unanswered);
+        // Of two that suspect each other, this one is about less.
         let cause = bases
-            .find(|base| broken.contains_key(*base))
+            .find(|base| {
+                let suspects = blamed.get(*base);
+                suspects.is_some_and(|suspects| !suspects.contains(&report.id))
+            })
             .map(str::to_owned);
         if let Some(base) = cause.filter(|base| report.id != **base) {
             report.verdict = Verdict::Skipped;
