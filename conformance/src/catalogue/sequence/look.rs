@@ -44,9 +44,9 @@ const ANSWERING: [&str; 12] = [
     "mount.writable",
     "http.keep-alive",
     "http.parallel-connections",
+    "sequence.first-use",
     "conc.mount-unmount",
     "conc.linearizable",
-    "sequence.first-use",
 ];
 
 /// Names of cases that may explain a finding: the special ones first.
