@@ -164,7 +164,8 @@ impl Plugin {
     }
 
     fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
-        let replaced = ["status", "err", "body", "json", "close", "hang"]
+        // A status alone is that of the usual answer.
+        let replaced = ["err", "body", "json", "close", "hang"]
             .iter()
             .any(|key| !fault[key].is_null());
         let usual = if !replaced || fault["apply"] == true {
@@ -181,8 +182,7 @@ impl Plugin {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let told = text(&fault["body"])
             .or_else(|| text(&fault["err"]).map(|err| line(&json!({"Err": err}))))
-            .or_else(|| (!fault["json"].is_null()).then(|| line(&fault["json"])))
-            .or_else(|| replaced.then(String::new));
+            .or_else(|| (!fault["json"].is_null()).then(|| line(&fault["json"])));
         let setting = self.state().settings.get("content_type").cloned();
         let usual_type = setting.map_or_else(|| Some(TYPE.to_owned()), |value| text(&value));
         let headers = fault["headers"].as_object().into_iter().flatten();
