@@ -135,6 +135,8 @@ fn no_permission() {
         .arg(&program)
         .arg("--socket")
         .arg(&path)
+        // It may be closed to others.
+        .env_remove("TMPDIR")
         .output()
         .unwrap();
     let told = String::from_utf8(output.stderr).unwrap();

@@ -1,5 +1,6 @@
 //! What is replaced in a snapshot, as one table.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
@@ -48,9 +49,8 @@ pub const REDACTIONS: &[Redaction] = &[
     known("a volume whose name does not begin so", "[volume N]"),
     known("the value of an option whose name looks secret", "***"),
     known("volumes in a List that the case itself does not name", ""),
-    by_looks(
-        "the directory of the run",
-        r"/tmp/volplug-[A-Za-z0-9]+",
+    known(
+        "the directory of the run, in the one for temporary files",
         "[work]",
     ),
     by_looks(
@@ -68,10 +68,18 @@ pub const REDACTIONS: &[Redaction] = &[
     by_looks("a process", r"\bpid \d+", "pid [n]"),
 ];
 
+/// Where the directories of runs lie.
+fn temporary() -> PathBuf {
+    let named = std::env::temp_dir();
+    named.canonicalize().unwrap_or(named)
+}
+
 /// Replaces in the exchanges of one case.
 pub(super) struct Redactor {
     prefix: String,
     socket: String,
+    /// The directories of runs.
+    work: Option<Regex>,
     mountpoints: Vec<String>,
     /// The volumes that the case has named so far.
     names: Vec<String>,
@@ -97,6 +105,11 @@ impl Redactor {
                 .address
                 .trim_start_matches("unix://")
                 .to_owned(),
+            work: Regex::new(&format!(
+                "{}/volplug-[A-Za-z0-9]+",
+                regex_lite::escape(&temporary().to_string_lossy())
+            ))
+            .ok(),
             mountpoints: Vec::new(),
             names: Vec::new(),
             mask: Mask::default(),
@@ -200,6 +213,9 @@ impl Redactor {
         }
         text = text.replace(&self.prefix, "[run]");
         text = text.replace(&self.prefix.to_uppercase(), "[RUN]");
+        if let Some(work) = &self.work {
+            text = work.replace_all(&text, "[work]").into_owned();
+        }
         for (pattern, shown) in PATTERNS.iter() {
             let mut seen: Vec<String> = Vec::new();
             let replaced = pattern.replace_all(&text, |found: &regex_lite::Captures<'_>| {
@@ -230,8 +246,10 @@ mod tests {
         let id = "0123456789abcdef".repeat(4);
         let other = "f".repeat(64);
         let body = redactor.answer("{\"Mountpoint\":\"/var/lib/x/vpabcd-a-1\"}\n");
+        let work = temporary().join("volplug-aBc123/x");
+        let work = work.display();
         let text = redactor.text(&format!(
-            "{body} {id} {other} {id} 2026-01-02T03:04:05.6Z /tmp/volplug-aBc123/x vpabcd-b deadbeef01 12 ms"
+            "{body} {id} {other} {id} 2026-01-02T03:04:05.6Z {work} vpabcd-b deadbeef01 12 ms"
         ));
         assert_eq!(
             text,

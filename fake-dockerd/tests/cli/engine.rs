@@ -43,7 +43,12 @@ impl Engine {
 
     /// An engine that belongs to a user, or to whoever runs the test.
     pub(crate) fn of(arguments: &[&str], user: Option<&'static str>) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        let root = match user {
+            // The directory for temporary files may be closed to others.
+            Some(_) => tempfile::tempdir_in("/tmp"),
+            None => tempfile::tempdir(),
+        };
+        let root = root.unwrap();
         let anybody = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(root.path(), anybody.clone()).unwrap();
         let volumes = root.path().join("volumes");
@@ -194,6 +199,9 @@ fn spawn(root: &Path, arguments: &[String], user: Option<&str>) -> Child {
     ]);
     words.extend_from_slice(arguments);
     let mut command = Command::new(&words[0]);
+    if user.is_some() {
+        command.env_remove("TMPDIR");
+    }
     command.args(&words[1..]).stderr(Stdio::null());
     command.spawn().unwrap()
 }

@@ -305,15 +305,16 @@ const NOBODY: u32 = 65534;
 
 #[test]
 fn without_root_it_keeps_to_the_user_s_runtime_directory_and_says_so() {
-    let root = tempfile::tempdir().unwrap();
+    // The build directory and that for temporary files may be closed to others.
+    let root = tempfile::tempdir_in("/tmp").unwrap();
     let runtime = root.path().join("run");
     std::fs::create_dir(&runtime).unwrap();
     std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // The build directory may be closed to others.
     let binary = root.path().join("fake-dockerd");
     std::fs::copy(env!("CARGO_BIN_EXE_fake-dockerd"), &binary).unwrap();
     let mut command = Command::new(&binary);
     command.env("XDG_RUNTIME_DIR", &runtime);
+    command.env_remove("TMPDIR");
     if nix::unistd::geteuid().is_root() {
         std::os::unix::fs::chown(&runtime, Some(NOBODY), Some(NOBODY)).unwrap();
         command.uid(NOBODY).gid(NOBODY);
