@@ -51,13 +51,20 @@ impl Images {
     }
 
     fn import(&self, engine: &Engine) -> Result<(), String> {
-        for (image, of, change) in [
+        for (image, of, volume) in [
             ("busybox", "busybox", None),
             ("content", "content", None),
             ("volimg", "content", Some("VOLUME /data")),
         ] {
             let mut import = engine.docker(&["import"]);
-            import.args(change.iter().flat_map(|change| ["--change", *change]));
+            // There are scenarios that name no command.
+            let changes = [Some(r#"CMD ["sh"]"#), volume];
+            import.args(
+                changes
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|change| ["--change", change]),
+            );
             run(import.arg(self.tar(of)).arg(image))?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! One scenario: its commands against a fresh engine, and what was recorded meanwhile.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::mpsc::channel;
@@ -70,9 +71,20 @@ pub(crate) fn unfit(recording: &Recording) -> Option<String> {
         .map(|_| "it builds images".to_owned())
 }
 
+/// Whether it may come to something else each time: commands run at once, or the engine walks through
+/// several volumes, in the order of a Go map, until one of them fails.
+pub(crate) fn varies(recording: &Recording) -> bool {
+    recording.commands.iter().any(|step| {
+        let volumes: BTreeSet<String> = step.calls.iter().filter_map(Call::volume).collect();
+        !step.parallel.is_empty() || volumes.len() > 1
+    })
+}
+
 /// Makes the recording of a scenario anew.
 pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, String> {
     let engine = Engine::start(images)?;
+    // Before anything is done to it: there are answers of plugins of which dockerd dies.
+    let (version, cli) = engine.versions()?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let (seen, all) = channel();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -100,12 +112,11 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
         plugin: &plugin,
         begun,
     };
-    let steps: Vec<Step> = recorded
-        .commands
-        .iter()
-        .map(|step| run.step(step))
-        .collect();
-    let versions = engine.versions();
+    let mut steps: Vec<Step> = Vec::new();
+    for step in &recorded.commands {
+        let step = run.step(&renamed(step, recorded.commands.iter().zip(&steps)));
+        steps.push(step);
+    }
     engine.stop();
     let _ = stop.send(());
     let served = runtime.block_on(serving);
@@ -114,15 +125,30 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
     served
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    let (engine, cli) = versions?;
     Ok(Recording {
-        engine,
+        engine: version,
         cli,
         scenario: recorded.scenario.clone(),
         notes: recorded.notes.clone(),
         commands: filed(steps, all.into_iter()),
         ..Recording::default()
     })
+}
+
+/// A step of which the words that are IDs the engine drew, and told in a step before, are those of
+/// this time.
+fn renamed<'a>(step: &Step, before: impl Iterator<Item = (&'a Step, &'a Step)>) -> Step {
+    let is_id = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut step = step.clone();
+    for (recorded, made) in before {
+        let (recorded, made) = (recorded.stdout.trim(), made.stdout.trim());
+        if is_id(recorded) && is_id(made) {
+            for word in step.argv.iter_mut().filter(|word| *word == recorded) {
+                made.clone_into(word);
+            }
+        }
+    }
+    step
 }
 
 struct Run<'a> {
