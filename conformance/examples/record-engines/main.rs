@@ -113,7 +113,18 @@ fn files(directory: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, String> {
         })
         .collect();
     files.sort();
-    Ok(files)
+    let is_there = |name: &String| {
+        files
+            .iter()
+            .any(|path| path.file_stem() == Some(name.as_ref()))
+    };
+    match wanted.iter().find(|name| !is_there(name)) {
+        Some(unknown) => Err(format!(
+            "there is no scenario {unknown} in {}; its files are called as the scenarios are",
+            directory.display()
+        )),
+        None => Ok(files),
+    }
 }
 
 fn write(path: &Path, recording: &Recording) -> Result<(), String> {
