@@ -61,7 +61,7 @@ impl Cluster {
         if let Some(password) = &password {
             helper = helper.hiding(password.expose());
         }
-        helper.run(limit).await.map(drop)
+        helper.run(limit).await.map(drop).map_err(explained)
     }
 
     /// `mfsmount POINT -H HOST -P PORT -S PATH -o OPTIONS`, see mfsmount(8). `fresh`: what other
@@ -107,6 +107,17 @@ impl Cluster {
         })
         .await
     }
+}
+
+/// A master that asks for a password does not say where one is to be put.
+fn explained(error: Error) -> Error {
+    let said = error.to_string();
+    let about_password = ["Password is needed", "Incorrect password"];
+    if about_password.iter().any(|reason| said.contains(reason)) {
+        let message = format!("{said}; the driver takes it from its --password-file");
+        return Error::new(error.kind(), message);
+    }
+    error
 }
 
 impl Mounter for Cluster {

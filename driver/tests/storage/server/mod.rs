@@ -219,6 +219,11 @@ impl Server {
         &self.settings[key]
     }
 
+    /// Where the server has its settings and data, as the script has made them.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("not in a guest").path()
+    }
+
     /// Freezes it until the result is dropped.
     pub(crate) fn freeze(&mut self) -> Frozen<'_> {
         self.control.pause();
