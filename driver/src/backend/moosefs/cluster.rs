@@ -121,6 +121,10 @@ fn explained(error: Error) -> Error {
 }
 
 impl Mounter for Cluster {
+    fn storage(&self) -> String {
+        format!("the MooseFS master {}:{}", self.host, self.port)
+    }
+
     async fn mount(&self, point: &Path, limit: Duration) -> Result<(), Error> {
         match self.mount_path(&self.path, point, true, limit).await {
             Err(error) if error.to_string().contains("No such file or directory") => {
