@@ -28,6 +28,7 @@ use crate::{
         rules::{self, Change},
     },
 };
+use lookup::Seen;
 
 /// A [`VolumeDriver`] that keeps volumes on a [`Backend`].
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl<B: Backend> Keeper<B> {
     async fn change(
         &self,
         name: &VolumeName,
-        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
+        decide: impl Fn(&Seen) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let _lock = self.locks.acquire(name).await;
         match self.try_change(name, &decide).await {
@@ -108,11 +109,11 @@ impl<B: Backend> Keeper<B> {
     async fn try_change(
         &self,
         name: &VolumeName,
-        decide: impl Fn(Option<&Record>) -> Result<Change, Error>,
+        decide: impl Fn(&Seen) -> Result<Change, Error>,
     ) -> Result<(), Error> {
-        let current = self.look_up(name).await?;
-        let change = decide(current.as_ref())?;
-        self.carry_out(name, current, change)
+        let seen = self.look_up(name).await?;
+        let change = decide(&seen)?;
+        self.carry_out(name, seen.into_record(), change)
             .await
             .inspect_err(|error| {
                 tracing::warn!(volume = %name, %error, "the volume could not be changed");
@@ -335,17 +336,16 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn create(&self, request: CreateRequest) -> Result<(), Error> {
-        self.change(&request.name, |current| {
-            rules::create(current, &request, now())
+        // Where the storage does not say whether there is one, making it does.
+        self.change(&request.name, |seen| {
+            rules::create(seen.known(), &request, now())
         })
         .await
     }
 
     async fn get(&self, name: VolumeName) -> Result<Volume, Error> {
-        match self.look_up(&name).await? {
-            Some(record) => Ok(self.describe(&name, record)),
-            None => Err(Error::not_found(&name)),
-        }
+        let record = self.look_up_certain(&name).await?;
+        Ok(self.describe(&name, record))
     }
 
     async fn list(&self) -> Result<Vec<Volume>, Error> {
@@ -357,26 +357,27 @@ impl<B: Backend> VolumeDriver for Keeper<B> {
     }
 
     async fn path(&self, name: VolumeName) -> Result<Option<PathBuf>, Error> {
-        let record = self
-            .look_up(&name)
-            .await?
-            .ok_or_else(|| Error::not_found(&name))?;
+        let record = self.look_up_certain(&name).await?;
         Ok(record.is_mounted().then(|| self.mountpoint(&name)))
     }
 
     async fn mount(&self, request: MountRequest) -> Result<PathBuf, Error> {
-        self.change(&request.name, |current| rules::mount(current, &request))
-            .await?;
+        self.change(&request.name, |seen| {
+            rules::mount(seen.certain(&request.name)?, &request)
+        })
+        .await?;
         Ok(self.mountpoint(&request.name))
     }
 
     async fn unmount(&self, request: MountRequest) -> Result<(), Error> {
-        self.change(&request.name, |current| rules::unmount(current, &request))
-            .await
+        self.change(&request.name, |seen| {
+            rules::unmount(seen.certain(&request.name)?, &request)
+        })
+        .await
     }
 
     async fn remove(&self, name: VolumeName) -> Result<(), Error> {
-        self.change(&name, |current| rules::remove(current, &name))
+        self.change(&name, |seen| rules::remove(seen.certain(&name)?, &name))
             .await
     }
 }

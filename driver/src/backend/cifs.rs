@@ -137,6 +137,13 @@ pub struct CifsShare {
     credentials: Option<Credentials>,
 }
 
+impl CifsShare {
+    /// `//host/share`
+    fn source(&self) -> String {
+        format!("//{}/{}", self.host, self.path)
+    }
+}
+
 /// The CIFS backend.
 pub type Cifs = Shares<CifsProtocol>;
 
@@ -240,6 +247,10 @@ impl Protocol for CifsProtocol {
         self.share.as_ref()
     }
 
+    fn shown(&self, share: &CifsShare) -> String {
+        share.source()
+    }
+
     fn below(&self, share: &CifsShare, directory: &str) -> CifsShare {
         CifsShare {
             path: format!("{}/{directory}", share.path),
@@ -291,7 +302,7 @@ fn helper(
         None => options.flag("guest"),
     }
     Helper::new("mount.cifs", "cifs-utils")
-        .arg(format!("//{}/{}", share.host, share.path))
+        .arg(share.source())
         .arg(point)
         .arg("-o")
         .arg(options.to_string())

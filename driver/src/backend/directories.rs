@@ -39,6 +39,9 @@ const KNOWN: &str = "known-volumes.json";
 
 /// Mounts the storage whose directories are volumes.
 pub(super) trait Mounter: Send + Sync + 'static {
+    /// What messages call the storage.
+    fn storage(&self) -> String;
+
     /// Mounts it at this directory, within this time.
     fn mount(
         &self,
@@ -86,11 +89,11 @@ impl<M: Mounter> Directories<M> {
         patience: Patience,
     ) -> Result<Self, StartError> {
         Ok(Self(Arc::new(Inner {
+            known: LastKnown::read(mounter.storage(), own.join(KNOWN)),
             mounter,
             control,
             naming,
             patience,
-            known: LastKnown::read(own.join(KNOWN)),
             host: host::identity(own).map_err(|error| StartError::state(own, error))?,
             mounting: tokio::sync::Mutex::default(),
             swept: AtomicBool::new(false),

@@ -264,6 +264,10 @@ impl Protocol for EfsProtocol {
         self.share.as_ref()
     }
 
+    fn shown(&self, share: &EfsShare) -> String {
+        share.fs_id.clone()
+    }
+
     fn below(&self, share: &EfsShare, directory: &str) -> EfsShare {
         EfsShare {
             path: format!("{}/{directory}", share.path.trim_end_matches('/')),

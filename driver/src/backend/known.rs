@@ -34,6 +34,8 @@ const LIST: Duration = Duration::from_secs(3);
 /// The memory of one storage.
 #[derive(Debug)]
 pub(super) struct LastKnown {
+    /// What messages call the storage.
+    storage: String,
     names: Mutex<Names>,
     file: PathBuf,
     /// Orders what is learnt: an answer is only as new as its question.
@@ -56,9 +58,9 @@ struct Names {
 }
 
 impl LastKnown {
-    /// What the file says. A file that cannot be read is set aside: what the storage was like is
-    /// found out again, but somebody may want to see what became of the file.
-    pub(super) fn read(file: PathBuf) -> Arc<Self> {
+    /// What the file says of this storage. A file that cannot be read is set aside: what the storage
+    /// was like is found out again, but somebody may want to see what became of the file.
+    pub(super) fn read(storage: String, file: PathBuf) -> Arc<Self> {
         let names = match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 let aside = file.with_extension(format!("damaged-{}", unique()));
@@ -74,6 +76,7 @@ impl LastKnown {
             }
         };
         Arc::new(Self {
+            storage,
             names: Mutex::new(names),
             file,
             clock: AtomicU64::new(1),
@@ -99,7 +102,7 @@ impl LastKnown {
             Some(true) => Presence::Present,
             Some(false) => Presence::Absent,
             None if self.names().names.contains(name) => Presence::Present,
-            None => Presence::AsRecorded,
+            None => Presence::Unknown(self.trouble()),
         }
     }
 
@@ -131,11 +134,7 @@ impl LastKnown {
     ) -> Result<(), Error> {
         match self.ask(HEALTH, question).await {
             Some(()) => Ok(()),
-            None => {
-                let trouble = self.names().trouble.clone();
-                let reason = trouble.unwrap_or_else(|| "the storage does not answer".to_owned());
-                Err(Error::new(ErrorKind::Unavailable, reason))
-            }
+            None => Err(Error::new(ErrorKind::Unavailable, self.trouble())),
         }
     }
 
@@ -214,6 +213,15 @@ impl LastKnown {
         known.trouble = Some(reason);
     }
 
+    /// Which storage did not answer the last question, and why.
+    fn trouble(&self) -> String {
+        let reason = self.names().trouble.clone();
+        let reason = reason
+            .as_deref()
+            .unwrap_or("it did not answer a moment ago");
+        format!("{} cannot be asked: {reason}", self.storage)
+    }
+
     fn now(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
@@ -285,7 +293,7 @@ mod tests {
     async fn what_was_known_is_told_while_the_storage_is_away_also_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("known.json");
-        let known = LastKnown::read(file.clone());
+        let known = LastKnown::read("nas".to_owned(), file.clone());
         assert_eq!(known.inventory(async { Err(refused()) }).await, None);
         // It was silent: asked in the background.
         while known.names().trouble.is_some() {
@@ -298,12 +306,12 @@ mod tests {
             known.inventory(async { Ok(answer) }).await,
             Some(both.clone())
         );
-        for known in [known, LastKnown::read(file.clone())] {
+        for known in [known, LastKnown::read("nas".to_owned(), file.clone())] {
             let away = known.presence("b", async { Err(refused()) }).await;
             assert_eq!(away, Presence::Present);
             assert_eq!(
                 known.presence("c", std::future::pending()).await,
-                Presence::AsRecorded
+                Presence::Unknown("nas cannot be asked: cannot ask: nobody there".to_owned())
             );
             assert_eq!(
                 known.inventory(async { Err(refused()) }).await,
@@ -312,7 +320,7 @@ mod tests {
             assert_eq!(known.status()["storage"]["answers"], false);
         }
         fs::write(&file, "{\"names\":").unwrap();
-        LastKnown::read(file);
+        LastKnown::read("nas".to_owned(), file);
         let aside = fs::read_dir(directory.path())
             .unwrap()
             .next()
@@ -324,7 +332,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_only_as_new_as_its_question() {
         let directory = tempfile::tempdir().unwrap();
-        let known = LastKnown::read(directory.path().join("known.json"));
+        let known = LastKnown::read("nas".to_owned(), directory.path().join("known.json"));
         let late = Arc::clone(&known);
         let question = async move {
             // Removed while the listing was under way.

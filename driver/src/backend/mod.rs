@@ -75,7 +75,7 @@ impl DataOnRemove {
 }
 
 /// Whether the storage holds a volume, whoever made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Presence {
     /// What is recorded here is all there is to know.
@@ -84,6 +84,9 @@ pub enum Presence {
     Present,
     /// It is not there.
     Absent,
+    /// Nobody knows: the storage does not say, for this reason, and was never seen to have it. What
+    /// is recorded here counts; a volume without a record may exist all the same.
+    Unknown(String),
 }
 
 /// What [`Backend::provision`] did.

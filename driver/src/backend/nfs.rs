@@ -183,6 +183,10 @@ impl Protocol for NfsProtocol {
         self.share.as_ref()
     }
 
+    fn shown(&self, share: &NfsShare) -> String {
+        share.source()
+    }
+
     fn below(&self, share: &NfsShare, directory: &str) -> NfsShare {
         share.below(directory)
     }

@@ -133,6 +133,13 @@ struct SharedMount {
 }
 
 impl Mounter for SharedMount {
+    fn storage(&self) -> String {
+        match &self.registry {
+            Some(registry) => format!("the Quobyte of {registry}"),
+            None => "Quobyte".to_owned(),
+        }
+    }
+
     async fn mount(&self, point: &Path, limit: Duration) -> Result<(), Error> {
         let Some(registry) = &self.registry else {
             return Err(Error::new(

@@ -80,6 +80,9 @@ pub trait Protocol: std::fmt::Debug + Send + Sync + 'static {
     /// The share whose directories are volumes.
     fn default_share(&self) -> Option<&Self::Share>;
 
+    /// What messages call a share.
+    fn shown(&self, share: &Self::Share) -> String;
+
     /// A directory of a share as a share of its own.
     fn below(&self, share: &Self::Share, directory: &str) -> Self::Share;
 
@@ -114,6 +117,12 @@ struct Server<P> {
 pub(super) struct Default<P>(std::sync::Arc<Server<P>>);
 
 impl<P: Protocol> Mounter for Default<P> {
+    fn storage(&self) -> String {
+        let protocol = &self.0.protocol;
+        let share = protocol.default_share().map(|share| protocol.shown(share));
+        share.unwrap_or_default()
+    }
+
     async fn mount(&self, point: &Path, limit: Duration) -> Result<(), Error> {
         let protocol = &self.0.protocol;
         let Some(share) = protocol.default_share() else {

@@ -108,10 +108,11 @@ impl Client {
             .await
             .map_err(|cause| Error::internal("call a service", cause))?;
         answered.map_err(|cause| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("{service} cannot be reached: {cause}"),
-            )
+            let how = match cause {
+                ureq::Error::Timeout(_) => "does not answer in time".to_owned(),
+                cause => format!("cannot be reached: {cause}"),
+            };
+            Error::new(ErrorKind::Unavailable, format!("{service} {how}"))
         })
     }
 }

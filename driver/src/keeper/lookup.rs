@@ -4,7 +4,9 @@
 //! The storage is asked at every call, for a short time only: a server that is gone must not make
 //! volumes disappear, for dockerd takes any failure of Get for "no such volume". Storage that
 //! [tells everything](Backend::is_shared) of a volume is waited for; other storage says at once
-//! whether a volume is [there](Backend::presence), and looks after what was last known itself.
+//! whether a volume is [there](Backend::presence), and looks after what was last known itself. Where
+//! even that is not known, a volume without a record may exist all the same: "does not exist" would
+//! be a guess.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +16,7 @@ use std::{
 
 use super::{Keeper, blocking, listed};
 use crate::{
-    backend::{Backend, Found},
+    backend::{Backend, Found, Presence},
     error::{Error, ErrorKind},
     types::{Volume, VolumeName},
     volumes::{Record, sharing},
@@ -23,15 +25,72 @@ use crate::{
 /// How long shared storage is waited for before what was last known counts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A volume as far as it is known.
+#[derive(Debug)]
+pub(super) struct Seen {
+    record: Option<Record>,
+    /// Why it may exist although there is no record.
+    unsure: Option<String>,
+}
+
+impl From<Option<Record>> for Seen {
+    fn from(record: Option<Record>) -> Self {
+        let unsure = None;
+        Self { record, unsure }
+    }
+}
+
+impl Seen {
+    /// The volume, if one is known: for whoever asks the storage next, and hears it then.
+    pub(super) fn known(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// The volume; `None` where there is none for certain.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] where the storage does not say.
+    pub(super) fn certain(&self, name: &VolumeName) -> Result<Option<&Record>, Error> {
+        match (&self.record, &self.unsure) {
+            (None, Some(reason)) => Err(Error::new(ErrorKind::Unavailable, reason).about(name)),
+            (record, _) => Ok(record.as_ref()),
+        }
+    }
+
+    pub(super) fn into_record(self) -> Option<Record> {
+        self.record
+    }
+}
+
 impl<B: Backend> Keeper<B> {
     /// A volume as it is now, from its record and from what the storage says.
-    pub(super) async fn look_up(&self, name: &VolumeName) -> Result<Option<Record>, Error> {
+    pub(super) async fn look_up(&self, name: &VolumeName) -> Result<Seen, Error> {
         let record = self.store.read(name)?;
         if !self.backend.is_shared() {
             let options = record.as_ref().map(Record::options);
             let presence = self.backend.presence(name, options).await;
-            return Ok(sharing::seen(record, presence));
+            let unsure = match &presence {
+                Presence::Unknown(reason) => Some(reason.clone()),
+                _ => None,
+            };
+            let record = sharing::seen(record, presence);
+            return Ok(Seen { record, unsure });
         }
+        self.look_up_shared(name, record).await.map(Seen::from)
+    }
+
+    /// A volume that exists for certain.
+    pub(super) async fn look_up_certain(&self, name: &VolumeName) -> Result<Record, Error> {
+        let seen = self.look_up(name).await?;
+        seen.certain(name)?;
+        seen.into_record().ok_or_else(|| Error::not_found(name))
+    }
+
+    async fn look_up_shared(
+        &self,
+        name: &VolumeName,
+        record: Option<Record>,
+    ) -> Result<Option<Record>, Error> {
         match self.ask_storage(self.backend.find(name)).await {
             Ok(found) => {
                 let found = found.map(|found| (found.options, found.created_at));

@@ -13,7 +13,7 @@ use crate::{backend::Presence, types::Options};
 #[must_use]
 pub fn seen(record: Option<Record>, presence: Presence) -> Option<Record> {
     match presence {
-        Presence::AsRecorded => record,
+        Presence::AsRecorded | Presence::Unknown(_) => record,
         Presence::Present => Some(record.unwrap_or_else(Record::found)),
         // Removed elsewhere. Whoever holds it here must still be able to let go.
         Presence::Absent => record.filter(Record::is_mounted),

@@ -18,15 +18,18 @@ use crate::server::{Kind, Server, on_a_kernel, processes_with};
 use crate::support::{
     Client, ID,
     helpers::{Stage, is_mounted},
+    process::Place,
     trials::{Test, Tried, tests},
     wait_until,
 };
 
 pub(crate) const TESTS: &[Test] = tests![
     s3_frozen,
+    s3_away_at_the_start,
     s3_restarted,
     s3_helpers,
     moosefs_frozen,
+    moosefs_away_at_the_start,
     moosefs_restarted,
     moosefs_helpers,
     nfs_frozen,
@@ -39,6 +42,23 @@ fn s3_frozen() -> Tried {
     on_a_kernel(Kind::S3, "faults::s3_frozen", frozen)
 }
 
+fn s3_away_at_the_start() -> Tried {
+    on_a_kernel(Kind::S3, "faults::s3_away_at_the_start", |server| {
+        let (url, keys) = (server.setting("URL"), server.setting("KEY_FILE"));
+        let nowhere = Place::new().on(&[
+            "s3",
+            "--bucket",
+            "data",
+            "--key-file",
+            keys,
+            "--url",
+            "http://127.0.0.1:1",
+        ]);
+        let address = url.to_owned();
+        away_at_the_start(server, &address, &nowhere)
+    })
+}
+
 fn s3_restarted() -> Tried {
     on_a_kernel(Kind::S3, "faults::s3_restarted", restarted)
 }
@@ -49,6 +69,15 @@ fn s3_helpers() -> Tried {
 
 fn moosefs_frozen() -> Tried {
     on_a_kernel(Kind::MooseFs, "faults::moosefs_frozen", frozen)
+}
+
+fn moosefs_away_at_the_start() -> Tried {
+    let name = "faults::moosefs_away_at_the_start";
+    on_a_kernel(Kind::MooseFs, name, |server| {
+        let nowhere = Place::new().on(&["moosefs", "--host", "127.0.0.1", "--port", "1"]);
+        let address = format!("{}:{}", server.setting("HOST"), server.setting("PORT"));
+        away_at_the_start(server, &address, &nowhere)
+    })
 }
 
 fn moosefs_restarted() -> Tried {
@@ -139,6 +168,47 @@ fn frozen(mut server: Server) -> Tried {
         });
     }
     Ok(())
+}
+
+/// A driver that has not reached its storage since it started does not know what is there: it says
+/// so, and not that a volume of another host does not exist.
+/// `nowhere` is for a driver that finds nobody at 127.0.0.1:1.
+fn away_at_the_start(mut server: Server, address: &str, nowhere: &Place) -> Tried {
+    let _stage = Stage::new()?;
+    let elsewhere = server.place(&[]);
+    elsewhere.start().client().create("theirs").ok();
+    let place = server.place(&["--mount-timeout", "5"]);
+    let silence = server.freeze();
+    let driver = place.start();
+    says_that_it_is_away(&mut driver.client(), address);
+    drop(silence);
+    let mut client = driver.client();
+    wait_until("the volume is found", || client.get("theirs").status == 200);
+    wait_until("what is not there is known not to be", || {
+        client.get("nobody").failed(500).contains("does not exist")
+    });
+    drop(driver);
+
+    let driver = nowhere.start();
+    let mut client = driver.client();
+    says_that_it_is_away(&mut client, "127.0.0.1:1");
+    let error = client.create("mine").failed(500);
+    assert!(error.contains("127.0.0.1"), "{error}");
+    Ok(())
+}
+
+#[track_caller]
+fn says_that_it_is_away(client: &mut Client, address: &str) {
+    for call in ["Get", "Path", "Remove", "Get"] {
+        let error = within(call, 3, || client.named(call, "theirs").failed(500));
+        assert!(
+            error.contains(address) && !error.contains("does not exist"),
+            "{call}: {error}"
+        );
+    }
+    let error = within("Mount", 3, || client.mount("theirs", ID).failed(500));
+    assert!(error.contains(address), "{error}");
+    assert!(within("List", 6, || client.names()).is_empty());
 }
 
 /// What is asked for, in this many seconds.

@@ -1,21 +1,28 @@
 //! Volumes on MooseFS.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Command,
+};
 
 use crate::{
     nfs::fill_up,
-    server::{Kind, Server},
+    server::{Kind, Server, processes_with},
     support::{
         ID,
         helpers::{Stage, is_mounted},
         process::Place,
         trials::{Test, Tried, tests},
+        wait_until,
     },
 };
 
 pub(crate) const TESTS: &[Test] = tests![
     data_are_on_the_server_and_seen_by_every_driver,
     a_quota_that_is_reached_is_survived,
+    a_password_that_exports_ask_for_is_needed_and_stays_secret,
 ];
 
 fn data_are_on_the_server_and_seen_by_every_driver() -> Tried {
@@ -91,5 +98,53 @@ fn a_quota_that_is_reached_is_survived() -> Tried {
     }
     client.unmount("data", ID).ok();
     fill_up(&mut client, "data");
+    Ok(())
+}
+
+fn a_password_that_exports_ask_for_is_needed_and_stays_secret() -> Tried {
+    let _stage = Stage::new()?;
+    let mut server = Server::start(Kind::MooseFs)?;
+    let exports = server.directory().join("exports.cfg");
+    let text = fs::read_to_string(&exports).unwrap();
+    let asking = text.replace("maproot=0:0", "maproot=0:0,password=the-Right-one");
+    assert_ne!(asking, text);
+    fs::write(&exports, asking).unwrap();
+    server.restart();
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, password: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, password).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let wrong = file("wrong", "the-Wrong-one");
+    let right = file("right", "the-Right-one");
+    for (options, reason) in [
+        (&[][..], "Password is needed"),
+        (
+            &["--password-file", wrong.as_str()][..],
+            "Incorrect password",
+        ),
+    ] {
+        let place = server.place(options);
+        let driver = place.start();
+        let error = driver.client().create("data").failed(500);
+        assert!(
+            error.contains(reason) && error.contains("--password-file"),
+            "{error}"
+        );
+        assert!(!(error + &place.log()).contains("the-Wrong-one"));
+    }
+    let place = server.place(&["--password-file", &right]);
+    let driver = place.start();
+    let mut client = driver.client();
+    client.create("data").ok();
+    let mountpoint = client.mount("data", ID).mountpoint();
+    let file = Path::new(&mountpoint).join("file");
+    // The chunkservers were restarted, too.
+    wait_until("data can be written", || fs::write(&file, "data").is_ok());
+    assert!(processes_with("the-Right-one").is_empty());
+    client.unmount("data", ID).ok();
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Cluster {
         if let Some(password) = &password {
             helper = helper.hiding(password.expose());
         }
-        helper.run(limit).await.map(drop)
+        helper.run(limit).await.map(drop).map_err(explained)
     }
 
     /// `mfsmount POINT -H HOST -P PORT -S PATH -o OPTIONS`, see mfsmount(8). `fresh`: what other
@@ -109,7 +109,22 @@ impl Cluster {
     }
 }
 
+/// A master that asks for a password does not say where one is to be put.
+fn explained(error: Error) -> Error {
+    let said = error.to_string();
+    let about_password = ["Password is needed", "Incorrect password"];
+    if about_password.iter().any(|reason| said.contains(reason)) {
+        let message = format!("{said}; the driver takes it from its --password-file");
+        return Error::new(error.kind(), message);
+    }
+    error
+}
+
 impl Mounter for Cluster {
+    fn storage(&self) -> String {
+        format!("the MooseFS master {}:{}", self.host, self.port)
+    }
+
     async fn mount(&self, point: &Path, limit: Duration) -> Result<(), Error> {
         match self.mount_path(&self.path, point, true, limit).await {
             Err(error) if error.to_string().contains("No such file or directory") => {

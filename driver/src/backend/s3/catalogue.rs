@@ -58,13 +58,14 @@ impl Catalogue {
         place: Place,
         own: &Path,
     ) -> Result<Self, StartError> {
+        let storage = format!("bucket {} of {}", place.bucket, place.url);
         Ok(Self {
+            known: LastKnown::read(storage, own.join("known-volumes.json")),
             server: Arc::new(Server {
                 client,
                 keys,
                 place,
             }),
-            known: LastKnown::read(own.join("known-volumes.json")),
             host: host::identity(own).map_err(|error| StartError::state(own, error))?,
         })
     }

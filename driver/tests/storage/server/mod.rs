@@ -1,5 +1,6 @@
 //! Real storage for tests: the servers of `ci/storage/`, each in a container of its own where
-//! `DOCKER_HOST` names an engine, as processes of this machine otherwise.
+//! `DOCKER_HOST` names an engine and there is an image of it, as processes of this machine
+//! otherwise.
 
 mod container;
 mod guest;
@@ -25,27 +26,44 @@ pub(crate) use guest::on_a_kernel;
 /// A kind of storage server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// One that takes any key.
     S3,
+    /// One that checks signatures.
+    SeaweedFs,
     MooseFs,
     Nfs,
     Cifs,
 }
 
 impl Kind {
-    /// The script in `ci/storage/`, and the word of the driver's command line.
+    /// The script in `ci/storage/`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
+            Self::SeaweedFs => "seaweedfs",
             Self::MooseFs => "moosefs",
             Self::Nfs => "nfs",
             Self::Cifs => "cifs",
         }
     }
 
+    /// The word of the driver's command line.
+    fn backend(self) -> &'static str {
+        match self {
+            Self::S3 | Self::SeaweedFs => "s3",
+            Self::MooseFs | Self::Nfs | Self::Cifs => self.name(),
+        }
+    }
+
+    /// Whether `ci/storage/images` makes an image of it.
+    fn has_image(self) -> bool {
+        self != Self::SeaweedFs
+    }
+
     /// The program that mounts it, and its Debian package.
     pub(crate) fn client(self) -> (&'static str, &'static str) {
         match self {
-            Self::S3 => ("s3fs", "s3fs"),
+            Self::S3 | Self::SeaweedFs => ("s3fs", "s3fs"),
             Self::MooseFs => ("mfsmount", "moosefs-client"),
             Self::Nfs => ("mount.nfs", "nfs-common"),
             Self::Cifs => ("mount.cifs", "cifs-utils"),
@@ -56,6 +74,7 @@ impl Kind {
     fn programs(self) -> &'static [&'static str] {
         match self {
             Self::S3 => &["moto_server", "curl"],
+            Self::SeaweedFs => &["weed", "curl"],
             Self::MooseFs => &["mfsmaster", "mfschunkserver", "ss"],
             Self::Nfs => &["ganesha.nfsd", "rpcbind", "ss"],
             Self::Cifs => &["smbd", "ss"],
@@ -68,13 +87,14 @@ impl Kind {
             Self::S3 | Self::Cifs => 1,
             Self::Nfs => 2,
             Self::MooseFs => 5,
+            Self::SeaweedFs => 8,
         }
     }
 
     /// What the script prints last, when clients can use the server.
     fn last_setting(self) -> &'static str {
         match self {
-            Self::S3 => "KEY_FILE",
+            Self::S3 | Self::SeaweedFs => "KEY_FILE",
             Self::MooseFs => "PORT",
             Self::Nfs => "MOUNT_PORT",
             Self::Cifs => "PASSWORD_FILE",
@@ -84,7 +104,7 @@ impl Kind {
     /// The directory of its data that is a share with little room, and its size in bytes.
     fn little_room(self) -> Option<(&'static str, u32)> {
         match self {
-            Self::S3 | Self::MooseFs => None,
+            Self::S3 | Self::SeaweedFs | Self::MooseFs => None,
             Self::Nfs | Self::Cifs => Some(("small", 8 << 20)),
         }
     }
@@ -92,7 +112,7 @@ impl Kind {
     /// What belongs after the directory on the script's command line.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::S3 => &["data"],
+            Self::S3 | Self::SeaweedFs => &["data"],
             Self::MooseFs | Self::Nfs | Self::Cifs => &[],
         }
     }
@@ -128,7 +148,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path();
         let (control, mut settings, how): (Box<dyn Control + Send>, _, _) =
-            if env::var("DOCKER_HOST").is_ok() {
+            if env::var("DOCKER_HOST").is_ok() && kind.has_image() {
                 let (container, settings) = container::Container::start(kind, place)?;
                 (Box::new(container), settings, "a container")
             } else {
@@ -157,7 +177,7 @@ impl Server {
     pub(crate) fn place(&self, more: &[&str]) -> Place {
         let host = self.setting("HOST");
         let words: Vec<String> = match self.kind {
-            Kind::S3 => vec![
+            Kind::S3 | Kind::SeaweedFs => vec![
                 "--url".into(),
                 self.setting("URL").into(),
                 "--key-file".into(),
@@ -184,7 +204,7 @@ impl Server {
                 format!("soft,{CIFS_IN_A_GUEST},port={}", self.setting("PORT")),
             ],
         };
-        let mut all = vec![self.kind.name()];
+        let mut all = vec![self.kind.backend()];
         all.extend(words.iter().map(String::as_str));
         all.extend(more);
         Place::new().on(&all)
@@ -197,6 +217,11 @@ impl Server {
     /// What the script printed, such as `HOST`.
     pub(crate) fn setting(&self, key: &str) -> &str {
         &self.settings[key]
+    }
+
+    /// Where the server has its settings and data, as the script has made them.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("not in a guest").path()
     }
 
     /// Freezes it until the result is dropped.
