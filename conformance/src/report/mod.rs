@@ -32,7 +32,7 @@ pub use human::human;
 pub use json::{json, read};
 pub use junit::junit;
 pub use markdown::markdown;
-pub(crate) use markdown::{code, text as plain};
+pub(crate) use markdown::{code, prose};
 pub use merge::merge;
 pub use progress::Progress;
 pub(crate) use reproduce::created_first;
