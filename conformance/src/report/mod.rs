@@ -1,5 +1,6 @@
 //! What a run found, and the forms in which it is told: one file per format.
 
+mod answers;
 mod badge;
 mod compare;
 mod conclusion;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use answers::{Answered, answers};
 pub use badge::badge;
 pub use compare::Matrix;
 pub use format::Format;

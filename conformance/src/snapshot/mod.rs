@@ -10,6 +10,7 @@ mod redact;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use redact::replaced;
 pub use redact::{REDACTIONS, Redaction};
 
 use crate::report::{CaseReport, Report, Verdict};
