@@ -158,6 +158,20 @@ fn a_run_leaves_nothing_on_the_plugin_and_touches_nothing_that_was_there() {
 }
 
 #[test]
+fn nothing_is_left_where_temporary_files_lie_in_memory() {
+    // Below /dev, which is the kernel's and not covered.
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let output = Command::new(RUNNER)
+        .args(["--reference", "--only", "mount"])
+        .env("TMPDIR", memory.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(memory.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_report_whatever_the_jobs() {
     let verdicts = |jobs| {
         let (_, report) = report(&["--reference", "--seed", "42", "--jobs", jobs]);
