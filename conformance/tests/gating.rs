@@ -424,6 +424,7 @@ fn book() {
         for heading in ["## Why", "## Source", "## How plugins usually mend it"] {
             assert!(text.contains(heading), "{page}: {heading}");
         }
+        assert!(!text.contains("\\`"), "{page}: code is not shown as code");
         // Every link leads somewhere.
         for link in text.split("](../").skip(1) {
             let target = link.split(')').next().unwrap();
@@ -433,6 +434,11 @@ fn book() {
     let page = std::fs::read_to_string(source.join("ref/ref.same-id-twice.md")).unwrap();
     assert!(
         page.contains("faulty-plugin --fault ref.same-id-twice:set") && page.contains("It should:"),
+        "{page}"
+    );
+    // What to do about this very rule.
+    assert!(
+        page.contains("Replace the set of IDs by a number"),
         "{page}"
     );
 }

@@ -166,7 +166,7 @@ fn recordings_of_one_scenario_from_two_engines_are_compared_without_their_ids() 
 }
 
 #[test]
-fn reports_are_compared_case_by_case() {
+fn reports_are_compared_case_by_case_and_endpoint_by_endpoint() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (first, second) = (path("first.json"), path("second.json"));
@@ -174,10 +174,19 @@ fn reports_are_compared_case_by_case() {
         "--reference",
         "--only",
         "create.works",
+        "--seed",
+        "1",
         "--format",
         &format!("json={first}"),
     ]);
     assert_eq!(output.status.code(), Some(0));
+    // Names, IDs and paths of another run are no difference.
+    let again = path("again.json");
+    let format = format!("json={again}");
+    let flags = ["--reference", "--only", "create.works", "--seed", "2"];
+    run(&[&flags[..], &["--format", &format]].concat());
+    let output = run(&["diff", &first, &again]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
     let text = std::fs::read_to_string(&first).unwrap();
     assert_eq!(run(&["diff", &first, &first]).status.code(), Some(0));
     std::fs::write(&second, text.replace("\"passed\",", "\"failed\",")).unwrap();
@@ -187,6 +196,27 @@ fn reports_are_compared_case_by_case() {
         stdout(&output).contains("create.works  passed → failed"),
         "{}",
         stdout(&output)
+    );
+    let shown = text.replace("{\\\"Err\\\":\\\"\\\"}", "{\\\"Err\\\":\\\"not today\\\"}");
+    assert_ne!(shown, text);
+    std::fs::write(&second, shown).unwrap();
+    let output = run(&["diff", &first, &second]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stdout(&output);
+    for line in [
+        "/VolumeDriver.Create\n",
+        "(in create.works)\n  -   200 {}\n  +   200 {\"Err\":\"not today\"}\n",
+        "every case ended alike\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    let output = run(&["diff", &first, &second, "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let create = &json["endpoints"]["/VolumeDriver.Create"][0];
+    assert_eq!(
+        create["cases"],
+        serde_json::json!(["create.works"]),
+        "{json}"
     );
     let recording = fixture("26.1.5", "docker-cp");
     let output = run(&["diff", &first, recording.to_str().unwrap()]);

@@ -12,7 +12,8 @@ mod made_up;
 use made_up::{HOSTILE, hostile, known, report};
 use serde_json::Value;
 use volplug_conformance::report::{
-    Format, Report, annotations, badge, html, human, inert, json, junit, markdown, merge, read, tap,
+    Format, Report, Verdict, annotations, badge, html, human, inert, json, junit, markdown, merge,
+    read, tap,
 };
 
 fn without_colour(text: &str) -> String {
@@ -167,7 +168,27 @@ fn a_badge_says_how_it_ended() {
         svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"),
         "{svg}"
     );
-    assert!(svg.contains(">2 MUSTs broken<"), "{svg}");
+    assert!(svg.contains(">2 MUSTs broken by 1 cause<"), "{svg}");
+}
+
+#[test]
+fn the_last_line_counts_causes_apart_from_what_they_break() {
+    let last = |report: &Report| {
+        let text = without_colour(&human(report, 200));
+        text.lines().last().unwrap().to_owned()
+    };
+    let mut report = report();
+    assert!(last(&report).ends_with(": 2 MUSTs broken by 1 cause"));
+    // A broken SHOULD of its own fails a strict run, and is a cause more.
+    report.cases[1].verdict = Verdict::Failed;
+    let told = last(&report);
+    assert!(
+        told.ends_with(": 3 rules broken by 2 causes, 2 of them MUST"),
+        "{told}"
+    );
+    report.cases[1].verdict = Verdict::Warned;
+    report.cases[3].explained_by = None;
+    assert!(last(&report).ends_with(": 2 MUSTs broken"));
 }
 
 /// Lines of the report that a plugin could have brought in as its own.

@@ -183,7 +183,7 @@ async fn survive(cx: &mut Cx) -> CaseResult {
     if let Some(death) = cx.target().health.deaths().into_iter().next() {
         let finding = Finding::new(expected, format!("it {}", death.what));
         // One that cannot read what an earlier kill left may end just after it has listened.
-        let finding = finding.because(death.case).because("restart.any-moment");
+        let finding = finding.because(death.case).because(super::ANY_MOMENT);
         return Err(finding.into());
     }
     ensure(lives(cx).await?, || {

@@ -31,6 +31,7 @@ mod volume_steps;
 mod without_storage;
 
 pub(crate) use concurrency::LINEARIZABLE;
+pub(crate) use restart::ANY_MOMENT;
 pub(crate) use sequence::{RANDOM_COMMANDS, unclear_command};
 
 use crate::suite::Case;
@@ -175,9 +176,36 @@ pub fn find(id: &str) -> Option<&'static Case> {
     all().find(|case| case.id == id)
 }
 
+/// How readily a case is taken for the cause, where findings explain each other in a circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CauseRank {
+    /// Before all others.
+    First,
+    /// As any other, in the order of the catalogue.
+    Ordinary,
+    /// After all others.
+    Last,
+}
+
+/// The rank of the case called `id`.
+pub(crate) fn rank_as_cause(id: &str) -> CauseRank {
+    match id {
+        // A plugin dies of what it cannot read after a kill, and not the other way round.
+        ANY_MOMENT => CauseRank::First,
+        // A history of many calls is the last to be taken for what one call alone can break.
+        LINEARIZABLE => CauseRank::Last,
+        _ => CauseRank::Ordinary,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::all;
+    use super::{ANY_MOMENT, LINEARIZABLE, all, find};
+
+    #[test]
+    fn cases_with_a_rank_of_their_own_are_there() {
+        assert!(find(ANY_MOMENT).is_some() && find(LINEARIZABLE).is_some());
+    }
 
     /// dockerd refuses containers whose name has only one letter.
     #[test]

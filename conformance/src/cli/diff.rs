@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::run::print;
 use crate::exit::Exit;
 use crate::recording::{Difference, Recording, diff as compare};
+use crate::report::{self, Answered, CaseReport, Report, Verdict};
+
+/// How many cases are named that show the same difference.
+const NAMED: usize = 3;
 
 /// The schema of the JSON that `diff` prints.
 const SCHEMA: &str = "volplug-conformance/diff@1";
@@ -44,12 +47,14 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, String> {
         }
         (File::Report(first), File::Report(second)) => {
             let found = changes(&first, &second);
+            let answers = report::answers(&first, &second);
             let text = if args.json {
-                format!("{:#}\n", json!({"schema": SCHEMA, "cases": found}))
+                let found = json!({"schema": SCHEMA, "cases": found, "endpoints": answers});
+                format!("{found:#}\n")
             } else {
-                reports(&found)
+                answered(&answers) + &reports(&found, &answers)
             };
-            (found.is_empty(), text)
+            (found.is_empty() && answers.is_empty(), text)
         }
         _ => {
             return Err("one is a recording and the other a report: give two of a kind".to_owned());
@@ -61,21 +66,7 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Exit, String> {
 
 enum File {
     Recording(Recording),
-    Report(Report),
-}
-
-/// As much of a report as is compared.
-#[derive(Deserialize)]
-struct Report {
-    schema: String,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize, Clone, PartialEq)]
-struct Case {
-    id: String,
-    verdict: String,
-    reason: Option<String>,
+    Report(Box<Report>),
 }
 
 fn read(file: &Path) -> Result<File, String> {
@@ -88,7 +79,7 @@ fn read(file: &Path) -> Result<File, String> {
             .map_err(|why| format!("{shown} is no recording: {why}"));
     }
     match serde_json::from_str::<Report>(&text) {
-        Ok(report) if report.schema == crate::report::SCHEMA => Ok(File::Report(report)),
+        Ok(report) if report.schema == report::SCHEMA => Ok(File::Report(Box::new(report))),
         _ => Err(format!(
             "{shown} is neither a recording, as `record` writes it, nor a report, as --format json does"
         )),
@@ -104,13 +95,15 @@ struct Change {
     reason: Option<String>,
 }
 
+/// Answers that differ, by endpoint.
+type Answers = BTreeMap<String, Vec<Answered>>;
+
 fn changes(first: &Report, second: &Report) -> Vec<Change> {
-    let by_id = |report: &Report| {
-        let cases = report
-            .cases
-            .iter()
-            .map(|case| (case.id.clone(), case.clone()));
-        cases.collect::<BTreeMap<_, _>>()
+    let by_id = |report: &'_ Report| {
+        let cases = report.cases.iter().cloned();
+        cases
+            .map(|case| (case.id.clone(), case))
+            .collect::<BTreeMap<_, _>>()
     };
     let (before, now) = (by_id(first), by_id(second));
     // In the order of the reports, those that only the second has at the end.
@@ -120,25 +113,31 @@ fn changes(first: &Report, second: &Report) -> Vec<Change> {
         .filter(|case| !before.contains_key(&case.id));
     let all = first.cases.iter().chain(more);
     let changed = all.filter_map(|case| {
-        let verdict = |of: &BTreeMap<String, Case>| {
-            of.get(&case.id)
-                .map_or_else(|| "absent".to_owned(), |case| case.verdict.clone())
-        };
-        let (first, second) = (verdict(&before), verdict(&now));
-        (first != second).then(|| Change {
+        let (first, second) = (before.get(&case.id), now.get(&case.id));
+        let verdict = |case: &CaseReport| case.verdict;
+        (first.map(verdict) != second.map(verdict)).then(|| Change {
             id: case.id.clone(),
-            reason: now
-                .get(&case.id)
-                .or(before.get(&case.id))
-                .and_then(|case| case.reason.clone()),
-            first,
-            second,
+            reason: second.or(first).and_then(|case| case.reason.clone()),
+            first: word(first),
+            second: word(second),
         })
     });
     changed.collect()
 }
 
-fn reports(found: &[Change]) -> String {
+/// A verdict as the JSON report has it.
+fn word(case: Option<&CaseReport>) -> String {
+    let word = match case.map(|case| case.verdict) {
+        None => "absent",
+        Some(Verdict::Passed) => "passed",
+        Some(Verdict::Failed) => "failed",
+        Some(Verdict::Warned) => "warned",
+        Some(Verdict::Skipped) => "skipped",
+    };
+    word.to_owned()
+}
+
+fn reports(found: &[Change], answers: &Answers) -> String {
     let mut text = String::new();
     for change in found {
         let _ = writeln!(text, "{}  {} → {}", change.id, change.first, change.second);
@@ -146,10 +145,39 @@ fn reports(found: &[Change]) -> String {
             let _ = writeln!(text, "    {reason}");
         }
     }
-    match found.len() {
-        0 => "every case ended alike\n".to_owned(),
-        count => text + &format!("{count} cases ended in another way\n"),
+    text += &match found.len() {
+        0 => "every case ended alike".to_owned(),
+        1 => "1 case ended in another way".to_owned(),
+        count => format!("{count} cases ended in another way"),
+    };
+    text + match answers.len() {
+        0 => ", and every call was answered alike\n",
+        _ => "\n",
     }
+}
+
+/// What the same call is answered in one report and not in the other.
+fn answered(answers: &Answers) -> String {
+    let mut text = String::new();
+    for (path, differing) in answers {
+        let _ = writeln!(text, "{path}");
+        for one in differing {
+            let named = one.cases.iter().take(NAMED).map(String::as_str);
+            let named: Vec<&str> = named.collect();
+            let more = match one.cases.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let _ = writeln!(text, "    {}  (in {}{more})", one.sent, named.join(", "));
+            for answer in &one.first {
+                let _ = writeln!(text, "  -   {answer}");
+            }
+            for answer in &one.second {
+                let _ = writeln!(text, "  +   {answer}");
+            }
+        }
+    }
+    text
 }
 
 fn recordings(found: &Difference) -> String {

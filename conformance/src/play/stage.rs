@@ -8,6 +8,7 @@ use super::cast::Cast;
 use super::interrupt::Pace;
 use super::sequence::{Sequence, Step};
 use super::storage::Storage;
+use crate::catalogue::ANY_MOMENT;
 use crate::model::{Call, Habits, Id, Invariant, Model, Possible, Reply, Violation};
 use crate::suite::{Answer, Cx, Halt, Ledger, Token};
 use crate::target::{Canary, Target};
@@ -312,7 +313,7 @@ impl<'a> Stage<'a> {
             return Err(match halt {
                 Halt::Finding(finding) | Halt::Setup(_, finding) => {
                     Violation::new(Invariant::Durable, finding.expected, finding.actual)
-                        .because("restart.any-moment")
+                        .because(ANY_MOMENT)
                         .because("disc.rebind")
                         .into()
                 }

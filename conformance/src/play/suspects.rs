@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::sequence::{Options, Sequence, Step};
+use crate::catalogue::ANY_MOMENT;
 use crate::model::{Invariant, Violation};
 
 /// Basic cases whose finding explains one of this sequence. The sequence is as short as can be, so
@@ -33,7 +34,7 @@ pub(crate) fn suspects(sequence: &Sequence, violation: &Violation) -> Vec<&'stat
             "restart.faithful",
             "restart.old-ids",
             "restart.remount",
-            "restart.any-moment",
+            ANY_MOMENT,
             "create.durable",
             "remove.stays-removed",
             "mount.heals",

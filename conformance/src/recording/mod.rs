@@ -20,6 +20,7 @@ mod swap;
 
 pub use answers::Differences;
 pub use conversation::{Conversation, Seen};
+pub(crate) use diff::answers;
 pub use diff::{AnswerDifference, Difference, EndpointDifference, diff};
 pub use format::{Call, RECORDED, Recording, SentRequest, SentResponse, Step};
 pub use journal::Journal;

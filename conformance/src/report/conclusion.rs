@@ -1,6 +1,6 @@
 //! What a run comes to, in a line.
 
-use super::{Report, Summary};
+use super::{Report, Summary, groups};
 use crate::suite::Level;
 
 /// How a line is meant.
@@ -25,11 +25,18 @@ pub(super) fn conclusion(report: &Report) -> (Tone, String) {
     } else if failed > 0 && musts == failed {
         (
             Tone::Bad,
-            format!("{} broken", count(musts, "MUST", "MUSTs")),
+            format!(
+                "{} broken{}",
+                count(musts, "MUST", "MUSTs"),
+                by(report, failed)
+            ),
         )
     } else if failed > 0 {
         let rules = count(failed, "rule", "rules");
-        (Tone::Bad, format!("{rules} broken, of which {musts} MUST"))
+        (
+            Tone::Bad,
+            format!("{rules} broken{}, {musts} of them MUST", by(report, failed)),
+        )
     } else if mended > 0 {
         let failures = count(mended, "expected failure holds", "expected failures hold");
         (Tone::Bad, format!("{failures} now"))
@@ -43,6 +50,20 @@ pub(super) fn conclusion(report: &Report) -> (Tone, String) {
     } else {
         (Tone::Good, "every MUST that was judged holds".to_owned())
     }
+}
+
+/// ` by 2 causes`, where fewer findings than the `failed` rules stand for themselves.
+fn by(report: &Report, failed: usize) -> String {
+    let fails = |case: &super::CaseReport| case.fails_run();
+    let causes = groups::groups(report)
+        .values()
+        .flatten()
+        .filter(|group| fails(group.case) || group.follow.iter().any(|case| fails(case)))
+        .count();
+    if causes == 0 || causes >= failed {
+        return String::new();
+    }
+    format!(" by {}", count(causes, "cause", "causes"))
 }
 
 /// `3 passed, 1 failed (1 expected)`; what is not there is not named.

@@ -198,7 +198,7 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 /// A rule's own sentences, with what stands in backticks as code.
-fn prose(sentences: &str) -> String {
+pub(crate) fn prose(sentences: &str) -> String {
     spans(sentences)
         .map(|(is_code, piece)| if is_code { code(piece) } else { text(piece) })
         .collect()

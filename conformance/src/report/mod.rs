@@ -1,5 +1,6 @@
 //! What a run found, and the forms in which it is told: one file per format.
 
+mod answers;
 mod badge;
 mod compare;
 mod conclusion;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use answers::{Answered, answers};
 pub use badge::badge;
 pub use compare::Matrix;
 pub use format::Format;
@@ -32,7 +34,7 @@ pub use human::human;
 pub use json::{json, read};
 pub use junit::junit;
 pub use markdown::markdown;
-pub(crate) use markdown::{code, text as plain};
+pub(crate) use markdown::{code, prose};
 pub use merge::merge;
 pub use progress::Progress;
 pub(crate) use reproduce::created_first;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::catalogue::{self, LINEARIZABLE};
+use crate::catalogue;
 use crate::protocol::Endpoint;
 use crate::report::{CaseReport, Verdict, docker_lines, reproduce};
 use crate::suite::ledger::Record;
@@ -197,16 +197,12 @@ fn broken_call(
 
 /// Findings that explain each other in a circle explain nothing: the first of them stands.
 fn break_circles(reports: &mut [CaseReport]) {
-    // A plugin dies of what it cannot read after a kill, and not the other way round. A history of
-    // many calls is the last to be taken for what one call alone can break.
     let mut order: Vec<usize> = (0..reports.len()).collect();
-    order.sort_by_key(
-        |at| match reports.get(*at).map(|report| report.id.as_str()) {
-            Some("restart.any-moment") => 0,
-            Some(LINEARIZABLE) => 2,
-            _ => 1,
-        },
-    );
+    order.sort_by_key(|at| {
+        reports
+            .get(*at)
+            .map(|report| catalogue::rank_as_cause(&report.id))
+    });
     for at in order {
         let by = |id: &str, reports: &[CaseReport]| {
             let found = reports.iter().find(|report| report.id == id)?;

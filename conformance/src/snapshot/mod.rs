@@ -10,10 +10,11 @@ mod redact;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use redact::replaced;
 pub use redact::{REDACTIONS, Redaction};
 
 use crate::report::{CaseReport, Report, Verdict};
-use file::{Snap, pending};
+use file::{Snap, is_found_by_cargo_insta, pending};
 use redact::Redactor;
 
 /// Cases of which no two runs are alike, and why: sections, or single cases.
@@ -72,8 +73,13 @@ impl Outcome {
         }
         if !self.differing.is_empty() {
             let shown = directory.display();
+            let taken = if is_found_by_cargo_insta(directory) {
+                "--accept or `cargo insta review` takes them"
+            } else {
+                "--accept takes them"
+            };
             text += &format!(
-                ", {} differ: see {shown}/*.snap.new; --accept or `cargo insta review` takes them",
+                ", {} differ: see {shown}/*.snap.new; {taken}",
                 self.differing.len()
             );
         }
@@ -117,16 +123,10 @@ pub fn check(
             continue;
         }
         let path = directory.join(format!("{}.snap", case.id));
-        let fresh = Snap {
-            expression: case.title.clone(),
-            content: exchange(case, prefix, report),
-        };
+        let fresh = Snap::new(&case.title, &exchange(case, prefix, report));
         let kept = Snap::read(&path).map_err(|error| told(&path, error))?;
         let new = pending(&path);
-        if kept
-            .as_ref()
-            .is_some_and(|kept| kept.content == fresh.content)
-        {
+        if kept.as_ref().is_some_and(|kept| kept == fresh.content()) {
             outcome.same += 1;
             remove(&new).map_err(|error| told(&new, error))?;
         } else if accept {
@@ -135,10 +135,11 @@ pub fn check(
             outcome.accepted.push(case.id.clone());
         } else {
             fresh.write(&new).map_err(|error| told(&new, error))?;
-            let before = kept.map(|kept| kept.content).unwrap_or_default();
-            let difference = similar::TextDiff::from_lines(&before, &fresh.content)
+            let before = kept.unwrap_or_default();
+            let difference = similar::TextDiff::from_lines(before.as_str(), fresh.content())
                 .unified_diff()
                 .context_radius(3)
+                .missing_newline_hint(false)
                 .to_string();
             outcome.differing.push((case.id.clone(), difference));
         }

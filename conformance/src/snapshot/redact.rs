@@ -216,23 +216,28 @@ impl Redactor {
         if let Some(work) = &self.work {
             text = work.replace_all(&text, "[work]").into_owned();
         }
-        for (pattern, shown) in PATTERNS.iter() {
-            let mut seen: Vec<String> = Vec::new();
-            let replaced = pattern.replace_all(&text, |found: &regex_lite::Captures<'_>| {
-                let found = found.get(0).map_or("", |found| found.as_str());
-                let at = seen
-                    .iter()
-                    .position(|known| known == found)
-                    .unwrap_or_else(|| {
-                        seen.push(found.to_owned());
-                        seen.len() - 1
-                    });
-                shown.replace("N]", &format!("{}]", at + 1))
-            });
-            text = replaced.into_owned();
-        }
-        text
+        replaced(text)
     }
+}
+
+/// A text in which everything is replaced that is known by its looks.
+pub(crate) fn replaced(mut text: String) -> String {
+    for (pattern, shown) in PATTERNS.iter() {
+        let mut seen: Vec<String> = Vec::new();
+        let replaced = pattern.replace_all(&text, |found: &regex_lite::Captures<'_>| {
+            let found = found.get(0).map_or("", |found| found.as_str());
+            let at = seen
+                .iter()
+                .position(|known| known == found)
+                .unwrap_or_else(|| {
+                    seen.push(found.to_owned());
+                    seen.len() - 1
+                });
+            shown.replace("N]", &format!("{}]", at + 1))
+        });
+        text = replaced.into_owned();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -58,6 +58,14 @@ pub struct RecordedResponse {
     pub body_bytes: usize,
 }
 
+impl RecordedResponse {
+    /// Whether the report has only the start of the body.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.body_bytes > SHOWN_BODY
+    }
+}
+
 impl Exchange {
     /// Records an exchange, with each of `secrets` masked wherever it stands.
     #[must_use]

@@ -42,9 +42,11 @@ impl Isolation {
     /// when the plugin has ended: from here on writes reach the host again.
     pub fn undo(&self) {
         // What cannot be detached ends with the process, which is about to.
-        for path in self.covered.iter().rev().chain([&self.work]) {
+        for path in self.covered.iter().rev() {
             let _ = umount2(path, MntFlags::MNT_DETACH);
         }
+        // Below a directory of the kernel's, which is not covered, it is mounted on itself.
+        while umount2(&self.work, MntFlags::MNT_DETACH).is_ok() {}
         let _ = bind_none("/", MsFlags::MS_BIND | MsFlags::MS_REMOUNT);
         let _ = std::env::set_current_dir(&self.here);
     }

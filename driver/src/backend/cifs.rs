@@ -15,10 +15,9 @@ use super::{
     BackendConfig, Found, Site,
     directories::Naming,
     local::unique,
-    mounted::PatienceArgs,
     nfs::is_host,
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish, attributes, directory},
+    shares::{Protocol, Shares, SharesArgs, Wish, attributes, directory},
 };
 use crate::{
     StartError,
@@ -118,13 +117,9 @@ pub struct CifsArgs {
     )]
     pub mount_options: String,
 
-    /// What becomes of a directory of the default share when its volume is removed
-    #[arg(long, env = "VOLPLUG_ON_REMOVE", default_value = "keep")]
-    pub on_remove: OnRemove,
-
-    /// Time limits
+    /// What all file servers take
     #[command(flatten)]
-    pub patience: PatienceArgs,
+    pub shares: SharesArgs,
 }
 
 /// Where a share is, and who may use it.
@@ -165,13 +160,7 @@ impl BackendConfig for CifsArgs {
             defaults,
             private: site.root.own().join("private"),
         };
-        let shares = Shares::new(
-            protocol,
-            site.root,
-            self.patience.patience(),
-            self.on_remove,
-        )?;
-        Ok((shares, Vec::new()))
+        Shares::open(protocol, site, &self.shares)
     }
 }
 
@@ -212,10 +201,7 @@ impl Protocol for CifsProtocol {
                 ));
             }
         }
-        let mut mount = MountOptions::default();
-        if given.flag("ro")? == Some(true) {
-            mount.flag("ro");
-        }
+        let mut mount = given.mount_options()?;
         if let Some(version) = given.choice("vers", &VERSIONS)? {
             mount.put("vers", version);
         }

@@ -14,10 +14,9 @@ use clap::ValueEnum;
 use super::{
     BackendConfig, Found, Site,
     directories::Naming,
-    mounted::PatienceArgs,
     nfs::{self, NfsShare},
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish, attributes, relative},
+    shares::{Protocol, Shares, SharesArgs, Wish, attributes, relative},
 };
 use crate::{
     StartError,
@@ -107,13 +106,9 @@ pub struct EfsArgs {
     )]
     pub mount_options: String,
 
-    /// What becomes of a directory of --fs-id when its volume is removed
-    #[arg(long, env = "VOLPLUG_ON_REMOVE", default_value = "keep")]
-    pub on_remove: OnRemove,
-
-    /// Time limits
+    /// What all file servers take
     #[command(flatten)]
-    pub patience: PatienceArgs,
+    pub shares: SharesArgs,
 }
 
 /// `--tls`
@@ -158,13 +153,7 @@ impl BackendConfig for EfsArgs {
             tls: self.tls,
             defaults: MountOptions::trusted(&self.mount_options),
         };
-        let shares = Shares::new(
-            protocol,
-            site.root,
-            self.patience.patience(),
-            self.on_remove,
-        )?;
-        Ok((shares, Vec::new()))
+        Shares::open(protocol, site, &self.shares)
     }
 }
 
@@ -246,10 +235,7 @@ impl Protocol for EfsProtocol {
                 ));
             }
         }
-        let mut mount = MountOptions::default();
-        if given.flag("ro")? == Some(true) {
-            mount.flag("ro");
-        }
+        let mut mount = given.mount_options()?;
         given.pass_through(&THROUGH, &mut mount)?;
         Ok(Wish {
             share,

@@ -10,9 +10,8 @@ use std::{path::Path, time::Duration};
 use super::{
     BackendConfig, Found, Site,
     directories::Naming,
-    mounted::PatienceArgs,
     options::{Given, PassThrough},
-    shares::{OnRemove, Protocol, Shares, Wish, attributes, directory},
+    shares::{Protocol, Shares, SharesArgs, Wish, attributes, directory},
 };
 use crate::{
     StartError,
@@ -99,13 +98,9 @@ pub struct NfsArgs {
     )]
     pub mount_options: String,
 
-    /// What becomes of a directory of the default share when its volume is removed
-    #[arg(long, env = "VOLPLUG_ON_REMOVE", default_value = "keep")]
-    pub on_remove: OnRemove,
-
-    /// Time limits
+    /// What all file servers take
     #[command(flatten)]
-    pub patience: PatienceArgs,
+    pub shares: SharesArgs,
 }
 
 /// The NFS backend.
@@ -119,13 +114,7 @@ impl BackendConfig for NfsArgs {
             share: self.share.clone(),
             defaults: defaults(self),
         };
-        let shares = Shares::new(
-            protocol,
-            site.root,
-            self.patience.patience(),
-            self.on_remove,
-        )?;
-        Ok((shares, Vec::new()))
+        Shares::open(protocol, site, &self.shares)
     }
 }
 
@@ -159,10 +148,7 @@ impl Protocol for NfsProtocol {
             None if self.share.is_none() => share_in_name(name),
             None => None,
         };
-        let mut mount = MountOptions::default();
-        if given.flag("ro")? == Some(true) {
-            mount.flag("ro");
-        }
+        let mut mount = given.mount_options()?;
         for key in ["vers", "nfsvers"] {
             if let Some(version) = given.choice(key, &VERSIONS)? {
                 mount.put("nfsvers", version);

@@ -112,6 +112,15 @@ impl<'a> Given<'a> {
             .transpose()
     }
 
+    /// The mount options of a volume, to begin with: `ro`, where it asks for that.
+    pub(super) fn mount_options(&self) -> Result<MountOptions, Error> {
+        let mut options = MountOptions::default();
+        if self.flag("ro")? == Some(true) {
+            options.flag("ro");
+        }
+        Ok(options)
+    }
+
     /// Adds what is handed through to the helper.
     pub(super) fn pass_through(
         &self,

@@ -17,17 +17,15 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use super::{
-    Backend, DataOnRemove, Elsewhere, Presence, Provisioned, Spec,
+    Backend, DataOnRemove, Elsewhere, Found, Presence, Provisioned, Site, Spec,
     directories::{Attributes, Directories, Mounter, Moved, Naming},
     local::unique,
-    mounted::{Mountpoints, visit},
+    mounted::{Mountpoints, PatienceArgs, visit},
     options::Given,
 };
 use crate::{
     StartError,
     error::{Error, ErrorKind},
-    mount::Patience,
-    root::DataRoot,
     types::{Options, VolumeName},
 };
 
@@ -49,6 +47,19 @@ impl From<OnRemove> for DataOnRemove {
             OnRemove::Delete => Self::Deleted,
         }
     }
+}
+
+/// What `volplug-driver` takes for every kind of file server.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+#[non_exhaustive]
+pub struct SharesArgs {
+    /// What becomes of a directory of the default share when its volume is removed
+    #[arg(long, env = "VOLPLUG_ON_REMOVE", default_value = "keep")]
+    pub on_remove: OnRemove,
+
+    /// Time limits
+    #[command(flatten)]
+    pub patience: PatienceArgs,
 }
 
 /// What one volume asks for, checked.
@@ -140,12 +151,12 @@ impl<P: Protocol> Mounter for Default<P> {
 }
 
 impl<P: Protocol> Shares<P> {
-    pub(super) fn new(
+    pub(super) fn open(
         protocol: P,
-        root: &DataRoot,
-        patience: Patience,
-        on_remove: OnRemove,
-    ) -> Result<Self, StartError> {
+        site: &Site<'_>,
+        args: &SharesArgs,
+    ) -> Result<(Self, Vec<Found>), StartError> {
+        let (root, patience) = (site.root, args.patience.patience());
         let server = std::sync::Arc::new(Server { protocol });
         let directories = match server.protocol.default_share() {
             None => None,
@@ -157,13 +168,14 @@ impl<P: Protocol> Shares<P> {
                 patience,
             )?),
         };
-        Ok(Self {
+        let shares = Self {
             server,
             mountpoints: Mountpoints::new(root.own().join("mnt"), patience),
             visits: root.own().join("visits"),
             directories,
-            on_remove: on_remove.into(),
-        })
+            on_remove: args.on_remove.into(),
+        };
+        Ok((shares, Vec::new()))
     }
 
     fn wish(&self, name: &VolumeName, options: &Options) -> Result<Wish<P::Share>, Error> {

@@ -108,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn many_holders_are_summed_up() {
+    fn many_holders_are_summed_up_in_the_same_order_always() {
         let mut holds = Holds::default();
-        for id in ["a", "b", "b", "c", "d", "e", "f", "g"] {
+        for id in ["g", "b", "d", "a", "b", "f", "e", "c"] {
             holds.add(&MountId::new(id));
         }
         assert_eq!(holds.to_string(), "a, b (2 times), c, d, e and 2 more");

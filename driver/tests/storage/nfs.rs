@@ -17,9 +17,12 @@ pub(crate) const TESTS: &[Test] = tests![
     two_drivers_see_each_others_volumes,
 ];
 
-/// Two volumes, two holders, data written and read back through another volume of the same
-/// directory.
-pub(crate) fn lifecycle(client: &mut Client, one: &str, same: &str) {
+/// Two volumes of the same options and so of one directory, two holders, data written by one volume
+/// and read back through the other.
+pub(crate) fn lifecycle(client: &mut Client, version: &str, options: &[(&str, &str)]) {
+    let (one, same) = (&format!("one-{version}"), &format!("same-{version}"));
+    client.create_with(one, options).ok();
+    client.create_with(same, options).ok();
     let first = client.mount(one, "a").mountpoint();
     let file = |name: &str| Path::new(&first).join(name);
     fs::write(file("file"), "data").unwrap();
@@ -61,10 +64,7 @@ fn every_version_mounts_a_volume_for_its_holders() -> Tried {
                     ("nfs-nolock", ""),
                 ]);
             }
-            let (one, same) = (format!("one-{version}"), format!("same-{version}"));
-            client.create_with(&one, &options).ok();
-            client.create_with(&same, &options).ok();
-            lifecycle(&mut client, &one, &same);
+            lifecycle(&mut client, version, &options);
         }
         Ok(())
     })

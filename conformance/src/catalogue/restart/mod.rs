@@ -15,6 +15,9 @@ use super::sequence::play;
 use super::without_storage;
 use crate::suite::{Case, CaseResult, Cx, Finding, Harm, Level, Mode, Need};
 
+/// The case that kills the plugin at any moment.
+pub(crate) const ANY_MOMENT: &str = "restart.any-moment";
+
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "restart.remembers",
@@ -65,7 +68,7 @@ pub(super) const CASES: &[Case] = &[
         run: |cx| Box::pin(memory::faithful(cx)),
     },
     Case {
-        id: "restart.any-moment",
+        id: ANY_MOMENT,
         level: Level::Must,
         title: "kill -9 at any moment leaves a state that the next start accepts",
         why: "machines lose power and plugins run out of memory while they write: a plugin that then \
@@ -104,7 +107,7 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Exec, Need::Soak],
         mode: Mode::Alone,
         follows: &[
-            "restart.any-moment",
+            ANY_MOMENT,
             "restart.remembers",
             "create.durable",
             "remove.works",
@@ -128,7 +131,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &[],
         needs: &[Need::Exec],
         mode: Mode::Alone,
-        follows: &["restart.any-moment", "act.optional"],
+        follows: &[ANY_MOMENT, "act.optional"],
         run: |cx| Box::pin(state::bad_state(cx)),
     },
     Case {

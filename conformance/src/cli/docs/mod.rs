@@ -9,7 +9,7 @@ use volplug_fixtures::faults::FAULTS;
 
 use crate::catalogue::{self, Section};
 use crate::exit::Exit;
-use crate::report::{self, CaseReport, Report};
+use crate::report::{self, CaseReport, Report, prose};
 use crate::suite::Case;
 
 /// What mdBook has to know.
@@ -86,12 +86,12 @@ fn section_page(section: &Section) -> String {
             case.id,
             file(case),
             case.level,
-            plain(case.title)
+            prose(case.title)
         );
     }
     text + &format!(
         "\n## How plugins usually mend it\n\n{}\n",
-        advice::of(section.name)
+        advice::of_section(section.name)
     )
 }
 
@@ -100,14 +100,14 @@ fn case_page(case: &Case, reports: &[Report]) -> String {
         "# {}\n\n**{}**: {}.\n\n## Why\n\n{}.\n\nA plugin that breaks it: {}.\n\n## Source\n\n",
         case.id,
         case.level,
-        plain(case.title),
-        plain(case.why),
+        prose(case.title),
+        prose(case.why),
         case.harm.heading().to_lowercase()
     );
     for source in case.sources {
         text += &match source.starts_with("https://") {
             true => format!("- <{source}>\n"),
-            false => format!("- {}\n", plain(source)),
+            false => format!("- {}\n", prose(source)),
         };
     }
     if !case.docker.is_empty() {
@@ -121,7 +121,7 @@ fn case_page(case: &Case, reports: &[Report]) -> String {
     text += &example(case, reports);
     text += &format!(
         "\n## How plugins usually mend it\n\n{}\n",
-        advice::of(case.section())
+        advice::of_case(case)
     );
     if !case.follows.is_empty() {
         let links: Vec<String> = case.follows.iter().map(|id| link(id)).collect();
@@ -133,7 +133,7 @@ fn case_page(case: &Case, reports: &[Report]) -> String {
     if !case.needs.is_empty() {
         text += "\n## Where it is skipped\n\n";
         for need in case.needs {
-            text += &format!("- {}\n", plain(need.lacking()));
+            text += &format!("- {}\n", prose(need.lacking()));
         }
     }
     text
@@ -146,7 +146,7 @@ fn example(case: &Case, reports: &[Report]) -> String {
         if fault.breaks.first() == Some(&case.id) {
             text += &format!(
                 "- {} (`faulty-plugin --fault {}`)\n",
-                plain(fault.about),
+                prose(fault.about),
                 fault.name
             );
         }
@@ -174,9 +174,4 @@ fn finding(case: &CaseReport) -> String {
         text += &format!("\n```sh\n{}\n```\n", case.reproduce.curl.join("\n"));
     }
     text
-}
-
-/// Sentences in which Markdown finds nothing of its own: not even what looks like HTML.
-fn plain(text: &str) -> String {
-    report::plain(text)
 }

@@ -132,10 +132,7 @@ impl Place {
             .flag("path-style")?
             .or(defaults.path_style)
             .unwrap_or(own_url.is_some());
-        let mut mount = MountOptions::default();
-        if given.flag("ro")? == Some(true) {
-            mount.flag("ro");
-        }
+        let mut mount = given.mount_options()?;
         given.pass_through(&THROUGH, &mut mount)?;
         let key_file = given.text("key-file")?.map(PathBuf::from);
         if key_file.as_ref().is_some_and(|path| !path.is_absolute()) {

@@ -1,7 +1,30 @@
-//! How plugins usually mend what a section finds.
+//! How plugins usually mend what is found: case by case, and in general for a section.
 
-/// What to do about a rule of this section.
-pub(super) fn of(section: &str) -> &'static str {
+mod holders;
+mod protocol;
+mod security;
+mod volumes;
+
+use crate::suite::Case;
+
+/// Advice by case.
+const TABLES: [&[(&str, &str)]; 4] = [
+    protocol::ADVICE,
+    volumes::ADVICE,
+    holders::ADVICE,
+    security::ADVICE,
+];
+
+/// What to do about a rule; what holds for its section where nothing else is to be said.
+pub(super) fn of_case(case: &Case) -> &'static str {
+    let own = TABLES.iter().copied().flatten();
+    own.into_iter()
+        .find(|(id, _)| *id == case.id)
+        .map_or_else(|| of_section(case.section()), |(_, advice)| advice)
+}
+
+/// What to do in general about the rules of this section.
+pub(super) fn of_section(section: &str) -> &'static str {
     match section {
         "disc" => {
             "Listen at `/run/docker/plugins/NAME.sock`, remove the file on SIGTERM, and at start try to connect to one that \
@@ -94,13 +117,38 @@ pub(super) fn of(section: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use std::collections::BTreeSet;
+
+    use super::{TABLES, of_section};
     use crate::catalogue;
 
     #[test]
     fn every_section_has_advice() {
         for section in catalogue::sections() {
-            assert!(!of(section.name).is_empty(), "{}", section.name);
+            assert!(!of_section(section.name).is_empty(), "{}", section.name);
         }
+    }
+
+    /// What random play and docker commands show is mended as the section says, unless a case is known
+    /// for one cause.
+    #[test]
+    fn every_case_that_judges_one_call_has_advice_of_its_own() {
+        let ids: Vec<&str> = TABLES
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(id, _)| *id)
+            .collect();
+        let known: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(known.len(), ids.len(), "a case has advice twice");
+        let cases: BTreeSet<&str> = catalogue::all().map(|case| case.id).collect();
+        let strangers: Vec<_> = known.difference(&cases).collect();
+        assert!(strangers.is_empty(), "{strangers:?}");
+        let general = ["prop.", "sequence."];
+        let without: Vec<_> = cases
+            .difference(&known)
+            .filter(|id| !general.iter().any(|section| id.starts_with(section)))
+            .collect();
+        assert!(without.is_empty(), "{without:?}");
     }
 }
