@@ -12,8 +12,8 @@ mod made_up;
 use made_up::{HOSTILE, hostile, known, report};
 use serde_json::Value;
 use volplug_conformance::report::{
-    Format, Report, Verdict, annotations, badge, html, human, inert, json, junit, markdown, merge,
-    read, tap,
+    Format, Matrix, Report, Verdict, annotations, badge, html, human, inert, json, junit, markdown,
+    merge, read, tap,
 };
 
 fn without_colour(text: &str) -> String {
@@ -343,6 +343,18 @@ fn parts_are_joined_only_if_they_belong_together() {
     assert_eq!(
         merge(vec![part("1/2"), part("2/2")]).unwrap().summary,
         report().summary
+    );
+}
+
+#[test]
+fn rules_in_a_table_show_code_as_code() {
+    let mut report = report();
+    report.cases[2].title = "`a | b` and c | d".to_owned();
+    let reports = [("one".to_owned(), report)];
+    let text = Matrix::new(&reports).unwrap().markdown();
+    assert!(
+        text.contains("| `ref.same-id-twice` `a \\| b` and c \\| d | ✗ |\n"),
+        "{text}"
     );
 }
 

@@ -185,9 +185,9 @@ impl Plugin {
             .or_else(|| (!fault["json"].is_null()).then(|| line(&fault["json"])));
         let setting = self.state().settings.get("content_type").cloned();
         let usual_type = setting.map_or_else(|| Some(TYPE.to_owned()), |value| text(&value));
-        let headers = fault["headers"].as_object().into_iter().flatten();
+        let headers = fault["headers"].as_array().into_iter().flatten();
         let headers = headers
-            .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
+            .filter_map(|header| Some((text(&header[0])?, text(&header[1])?)))
             .collect();
         match told.or(usual) {
             Some(body) => Answer::Body {
@@ -231,8 +231,15 @@ impl Plugin {
                     names.iter().map(|name| self.shown(name, false)).collect();
                 json!({"Volumes": volumes, "Err": ""})
             }
-            _ if !path.starts_with("VolumeDriver.") => return None,
-            _ if !exists => unknown,
+            "VolumeDriver.Get"
+            | "VolumeDriver.Path"
+            | "VolumeDriver.Mount"
+            | "VolumeDriver.Unmount"
+            | "VolumeDriver.Remove"
+                if !exists =>
+            {
+                unknown
+            }
             "VolumeDriver.Get" => json!({"Volume": self.shown(name, true), "Err": ""}),
             "VolumeDriver.Path" | "VolumeDriver.Mount" => {
                 json!({"Mountpoint": mountpoint, "Err": ""})

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::conclusion::{conclusion, counts};
 use super::html::{document, prose, sign};
 use super::markdown::{code, text};
-use super::text::printable;
+use super::text::{printable, spans};
 use super::{CaseReport, Report, Verdict};
 use crate::catalogue;
 
@@ -160,7 +160,7 @@ impl<'a> Matrix<'a> {
         }
         out += &format!("\n| --- |{}\n", " :-: |".repeat(self.plugins.len()));
         for row in self.rows.iter().filter(|row| row.broken()) {
-            out += &format!("| `{}` {} |", row.id, text(row.title));
+            out += &format!("| `{}` {} |", row.id, cell_prose(row.title));
             for cell in &row.cells {
                 out += &format!(" {} |", cell.map_or(" ", |case| sign(case.verdict)));
             }
@@ -185,6 +185,19 @@ impl<'a> Matrix<'a> {
 /// A name in code, in a table: there a `|` ends a cell even in code.
 fn cell_text(name: &str) -> String {
     code(name).replace('|', "\\|")
+}
+
+/// A rule's sentences in a table, with what stands in backticks as code.
+fn cell_prose(sentences: &str) -> String {
+    spans(sentences)
+        .map(|(is_code, piece)| {
+            if is_code {
+                cell_text(piece)
+            } else {
+                text(piece)
+            }
+        })
+        .collect()
 }
 
 fn cell_markup(cell: Option<&CaseReport>) -> Markup {
