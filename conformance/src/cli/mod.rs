@@ -11,7 +11,9 @@ mod report;
 mod run;
 mod settings;
 mod settings_file;
+mod setup;
 mod shell;
+mod work;
 mod workflow;
 
 use std::ffi::OsString;

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::run::plugin_directories;
+use super::setup::plugin_directories;
 use crate::exit::Exit;
 use crate::recording::{Journal, Mask, Proxy, Recording, Swap, bind, repair};
 use crate::target::address;

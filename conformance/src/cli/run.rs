@@ -1,33 +1,23 @@
 //! `run`: from flags to a report.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fake_dockerd::discovery::Directories;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand::Rng as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output;
-use super::settings::{RunArgs, Switch};
+use super::settings::RunArgs;
+use super::setup::{Setup, end};
+use super::work::WorkDirectory;
 use crate::exit::Exit;
 use crate::expected::{self, ExpectedFailures};
-use crate::play::{Play, PlayOptions};
+use crate::play::PlayOptions;
 use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::snapshot;
 use crate::suite::Naming;
-use crate::target::address::Found;
-use crate::target::{
-    Bundle, Files, Isolation, Launch, Peer, Plugin, Slowness, Target, address, isolate, mounts,
-};
-use crate::wire::{Address, Connection, TlsFiles};
-
-/// The name of the socket that a plugin is told to listen on.
-const SOCKET: &str = "plugin.sock";
-
-/// The directory that plugins of several hosts share.
-const SHARED: &str = "shared";
+use crate::target::{Isolation, Target};
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let plan = plan(args)?;
@@ -122,7 +112,13 @@ fn prepare_and_judge(
 ) -> Result<Report, String> {
     let seed = play.seed;
     let setup = Setup::new(args, play, work, isolation)?;
-    in_runtime(setup.judge(args, plan, seed))
+    let isolation = setup.isolation;
+    in_runtime(async {
+        let target = setup.ready(args).await?;
+        let ended = judge(&target, args, plan, seed, isolation).await;
+        end(&target).await;
+        ended
+    })
 }
 
 /// Does something with the plugin of a run that judges nothing: with its volumes, its process and
@@ -163,215 +159,6 @@ fn in_runtime<T>(act: impl Future<Output = Result<T, String>>) -> Result<T, Stri
     // A thread that hangs in a dead file system must not keep the program.
     runtime.shutdown_background();
     ended
-}
-
-/// All that is decided before the first thread starts.
-struct Setup {
-    target: Target,
-    isolation: &'static str,
-}
-
-impl Setup {
-    fn new(
-        args: &RunArgs,
-        play: PlayOptions,
-        work: &WorkDirectory,
-        isolated: &mut Option<Isolation>,
-    ) -> Result<Self, String> {
-        let command = args.command()?;
-        let tls = args.tls();
-        let mut found = None;
-        let address = match (&args.socket, &args.plugin, &command) {
-            (Some(text), _, _) => address::parse(text, &tls)?,
-            (None, Some(name), None) => {
-                let (address, place) = address::locate(name, &directories(args), &tls)?;
-                found = Some(place);
-                address
-            }
-            // Where it would listen by default; where it does is looked up when it has started.
-            (None, Some(name), Some(_)) => {
-                let directories = directories(args);
-                let first = directories.sockets.first().cloned().unwrap_or_default();
-                address::unix(&first.join(format!("{name}.sock")))?
-            }
-            (None, None, Some(_)) => address::unix(&work.path.join(SOCKET))?,
-            (None, None, None) => {
-                return Err("nothing to judge: give --socket PATH, --plugin NAME, --exec 'CMD … {socket}' or \
-                            --reference"
-                    .to_owned());
-            }
-        };
-        let prepare = RunArgs::hook("--prepare", args.prepare.as_ref())?;
-        let cleanup = RunArgs::hook("--cleanup", args.cleanup.as_ref())?;
-        let plugin_work = work.path.join("plugin");
-        let storage = args.storage(&plugin_work)?;
-        let naming = Naming::new(play.seed, args.name_chars.as_deref())?;
-
-        if command.is_some() && !args.no_isolation {
-            match isolate(&work.path) {
-                Ok(isolation) => *isolated = Some(isolation),
-                Err(why) => {
-                    anstream::eprintln!(
-                        "note: the plugin runs without a mount namespace of its own: {why}"
-                    );
-                }
-            }
-        }
-        let hostile = args
-            .hostile
-            .map_or(isolated.is_some(), |switch| switch == Switch::On);
-        let isolation = match isolated {
-            Some(isolation) if isolation.overlaid => "overlay",
-            Some(_) => "read-only",
-            None => "none",
-        };
-        let socket = address
-            .socket()
-            .map_or_else(|| work.path.join(SOCKET), PathBuf::from);
-        let plugin = command.map(|command| {
-            let launch = Launch {
-                command,
-                socket,
-                work: plugin_work.clone(),
-                shared: work.path.join(SHARED),
-                start_limit: args.start_timeout,
-            };
-            Plugin::new(launch, address.clone())
-        });
-        let peer = peer(args, work, &tls)?;
-        let bundle = args.managed.as_deref().map(Bundle::read).transpose()?;
-        let driver = match (&args.plugin, &plugin) {
-            (Some(name), _) => name.clone(),
-            (None, Some(plugin)) => plugin.program(),
-            (None, None) => address::driver_name(&address),
-        };
-        let target = Target {
-            files: files(args, &address),
-            address,
-            timeout: args.timeout,
-            opts: args.options(),
-            secret_opts: args.secret_opt.clone(),
-            prepare,
-            cleanup,
-            storage,
-            peer,
-            bundle,
-            plugin,
-            driver,
-            found,
-            work: work.path.clone(),
-            engine: args.engine,
-            naming: Arc::new(naming),
-            lints: Default::default(),
-            health: Default::default(),
-            slowness: Slowness::new(args.soak),
-            hostile,
-            play: Play::new(play),
-        };
-        Ok(Self { target, isolation })
-    }
-
-    async fn judge(self, args: &RunArgs, plan: &Plan, seed: u64) -> Result<Report, String> {
-        let isolation = self.isolation;
-        let target = self.ready(args).await?;
-        let ended = judge(&target, args, plan, seed, isolation).await;
-        end(&target).await;
-        ended
-    }
-
-    /// Starts the plugin if it is to be started, and makes sure that it can be reached.
-    async fn ready(mut self, args: &RunArgs) -> Result<Arc<Target>, String> {
-        if let Some(plugin) = &mut self.target.plugin {
-            make(&self.target.work.join("plugin"))?;
-            make(&self.target.work.join(SHARED))?;
-            match &args.plugin {
-                None => {
-                    plugin.start().await?;
-                }
-                Some(name) => {
-                    plugin.spawn().await?;
-                    let (address, found) = appears(plugin, name, args).await?;
-                    plugin.listens_at(address.clone());
-                    self.target.address = address;
-                    self.target.found = Some(found);
-                }
-            }
-        }
-        if let Some(Peer {
-            plugin: Some(peer), ..
-        }) = &self.target.peer
-        {
-            make(peer.work())?;
-            let started = peer.start().await;
-            started.map_err(|why| format!("--peer-exec: {why}"))?;
-        }
-        let target = Arc::new(self.target);
-        address::check(&target.address, args.timeout).await?;
-        Ok(target)
-    }
-}
-
-/// Ends what `Setup::ready` started.
-async fn end(target: &Target) {
-    let peer = target.peer.as_ref().and_then(|peer| peer.plugin.as_ref());
-    for plugin in target.plugin.iter().chain(peer) {
-        plugin.end_group().await;
-    }
-}
-
-/// The second host's plugin, which is not started yet.
-fn peer(args: &RunArgs, work: &WorkDirectory, tls: &TlsFiles) -> Result<Option<Peer>, String> {
-    if let Some(text) = &args.peer {
-        let address = address::parse(text, tls).map_err(|why| format!("--peer: {why}"))?;
-        return Ok(Some(Peer {
-            address,
-            plugin: None,
-        }));
-    }
-    let Some(command) = args.peer_command()? else {
-        return Ok(None);
-    };
-    let socket = work.path.join("peer.sock");
-    let address = address::unix(&socket)?;
-    let launch = Launch {
-        command,
-        socket,
-        work: work.path.join("peer"),
-        shared: work.path.join(SHARED),
-        start_limit: args.start_timeout,
-    };
-    let plugin = Some(Plugin::new(launch, address.clone()));
-    Ok(Some(Peer { address, plugin }))
-}
-
-/// Waits until a plugin that was just started can be found by its name.
-async fn appears(plugin: &Plugin, name: &str, args: &RunArgs) -> Result<(Address, Found), String> {
-    let (directories, tls) = (directories(args), args.tls());
-    let deadline = tokio::time::Instant::now() + args.start_timeout;
-    loop {
-        let why = match address::locate(name, &directories, &tls) {
-            Ok((address, found)) => match Connection::open(&address, args.start_timeout).await {
-                Ok(_) => return Ok((address, found)),
-                Err(error) => format!("{address} {error}"),
-            },
-            Err(why) => why,
-        };
-        if !plugin.is_running().await {
-            plugin.drain().await;
-            return Err(format!(
-                "the plugin ended before it was found: {}",
-                plugin.last_line()
-            ));
-        }
-        if tokio::time::Instant::now() > deadline {
-            return Err(why);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-}
-
-fn make(directory: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))
 }
 
 async fn judge(
@@ -446,83 +233,11 @@ pub(super) fn interrupt(target: Arc<Target>) -> Result<Interrupt, String> {
     }))
 }
 
-fn directories(args: &RunArgs) -> Directories {
-    plugin_directories(&args.sockets_dir, &args.specs_dir)
-}
-
-/// Docker's plugin directories, or those that the user gave.
-pub(super) fn plugin_directories(sockets: &[PathBuf], specs: &[PathBuf]) -> Directories {
-    let mut directories = Directories::default();
-    if !sockets.is_empty() {
-        directories.sockets = sockets.to_vec();
-    }
-    if !specs.is_empty() {
-        directories.specs = specs.to_vec();
-    }
-    directories
-}
-
-fn files(args: &RunArgs, address: &Address) -> Files {
-    if args.no_filesystem {
-        return Files::blind("needs to look into the mountpoints, and --no-filesystem forbids it");
-    }
-    let local = match address {
-        Address::Unix(_) => true,
-        Address::Tcp(host) | Address::Tls(host, ..) => {
-            host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]")
-        }
-    };
-    if local {
-        Files::visible(args.timeout)
-    } else {
-        Files::blind("needs to look into the mountpoints, and the plugin is on another machine")
-    }
-}
-
 /// A run opens many connections at once.
 fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // Where it is refused, the cases that need it will say so.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-/// The run's own directory.
-struct WorkDirectory {
-    path: PathBuf,
-}
-
-impl WorkDirectory {
-    fn new() -> Result<Self, String> {
-        let base = std::env::temp_dir();
-        let told = |error: std::io::Error| format!("cannot work in {}: {error}", base.display());
-        let base = base.canonicalize().map_err(told)?;
-        let made = tempfile::Builder::new()
-            .prefix("volplug-")
-            .tempdir_in(&base)
-            .map_err(told)?;
-        Ok(Self { path: made.keep() })
-    }
-
-    /// Removes the directory. What a plugin has left mounted below it is other people's data, and is
-    /// never walked into.
-    fn remove(&self) {
-        let mounted = mounts().map_or(true, |all| {
-            all.iter().any(|m| m.path.starts_with(&self.path))
-        });
-        if mounted {
-            let shown = self.path.display();
-            anstream::eprintln!("note: {shown} stays, since the plugin has left mounts in it");
-            return;
-        }
-        // Where it cannot be removed, it lies in the directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
-}
-
-impl Drop for WorkDirectory {
-    fn drop(&mut self) {
-        self.remove();
     }
 }
 

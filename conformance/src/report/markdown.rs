@@ -97,22 +97,7 @@ fn finding(case: &CaseReport, follow: &[&CaseReport]) -> String {
 
 /// What was expected to be broken.
 fn known(out: &mut String, report: &Report) {
-    let mended: Vec<_> = report
-        .cases
-        .iter()
-        .filter(|case| case.passes_unexpectedly())
-        .collect();
-    let broken: Vec<_> = report
-        .findings()
-        .filter(|case| case.is_expected())
-        .collect();
-    for (heading, cases) in [
-        ("Expected failures that hold now", mended),
-        ("Expected failures", broken),
-    ] {
-        if cases.is_empty() {
-            continue;
-        }
+    for (heading, cases) in report.expected() {
         *out += &format!("\n#### {heading}\n\n");
         for case in cases {
             let told = case

@@ -286,6 +286,25 @@ impl Report {
     pub fn findings(&self) -> impl Iterator<Item = &CaseReport> {
         self.cases.iter().filter(|case| case.verdict.is_finding())
     }
+
+    /// What was expected to be broken, each kind that there is below its heading. What holds now
+    /// comes first, since the run fails for it.
+    pub(crate) fn expected(&self) -> Vec<(&'static str, Vec<&CaseReport>)> {
+        let holding = |case: &&CaseReport| case.passes_unexpectedly();
+        let broken = |case: &&CaseReport| case.is_expected();
+        let mut kinds = vec![
+            (
+                "Expected failures that hold now",
+                self.cases.iter().filter(holding).collect(),
+            ),
+            (
+                "Expected failures",
+                self.findings().filter(broken).collect::<Vec<_>>(),
+            ),
+        ];
+        kinds.retain(|(_, cases)| !cases.is_empty());
+        kinds
+    }
 }
 
 impl CaseReport {

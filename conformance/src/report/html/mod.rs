@@ -153,22 +153,11 @@ fn findings(report: &Report) -> Markup {
 
 /// What was expected to be broken.
 fn expected(report: &Report) -> Markup {
-    let mended: Vec<_> = report
-        .cases
-        .iter()
-        .filter(|case| case.passes_unexpectedly())
-        .collect();
-    let broken: Vec<_> = report
-        .findings()
-        .filter(|case| case.is_expected())
-        .collect();
     page! {
-        @for (heading, cases) in [("Expected failures that hold now", mended), ("Expected failures", broken)] {
-            @if !cases.is_empty() {
-                section {
-                    h2 { (heading) }
-                    @for case in cases { (case::write(case, &[], false)) }
-                }
+        @for (heading, cases) in report.expected() {
+            section {
+                h2 { (heading) }
+                @for case in cases { (case::write(case, &[], false)) }
             }
         }
     }

@@ -79,27 +79,17 @@ fn findings(page: &mut Page, report: &Report) {
     }
 }
 
-/// What was expected to be broken: what holds now first, since the run fails for it.
+/// What was expected to be broken.
 fn known(page: &mut Page, report: &Report) {
-    let mended: Vec<_> = report
-        .cases
-        .iter()
-        .filter(|case| case.passes_unexpectedly())
-        .collect();
-    if !mended.is_empty() {
-        page.heading("Expected failures that hold now");
-        for case in mended {
-            expectation(page, &styled(BAD, "✗"), case);
-        }
-    }
-    let broken: Vec<_> = report
-        .findings()
-        .filter(|case| case.is_expected())
-        .collect();
-    if !broken.is_empty() {
-        page.heading("Expected failures");
-        for case in broken {
-            expectation(page, &styled(DIM, "~"), case);
+    for (heading, cases) in report.expected() {
+        page.heading(heading);
+        for case in cases {
+            let mark = if case.is_expected() {
+                styled(DIM, "~")
+            } else {
+                styled(BAD, "✗")
+            };
+            expectation(page, &mark, case);
         }
     }
 }
