@@ -198,6 +198,9 @@ pub struct Proof {
     pub drawn: Option<u64>,
     /// How many calls were made until something broke.
     pub calls: u64,
+    /// How long that took, in milliseconds; what else was found before, and shortened, included.
+    #[serde(default)]
+    pub after_ms: u64,
     /// How many steps the sequence had before it was shortened.
     pub steps_before: usize,
     /// How many sequences were tried to shorten it.
@@ -206,7 +209,7 @@ pub struct Proof {
     pub played: u32,
     /// How often it broke the invariant then. Fewer times than it was played: it is flaky.
     pub broke: u32,
-    /// How long finding and shortening took, in milliseconds.
+    /// How long shortening took, in milliseconds.
     pub ms: u64,
 }
 

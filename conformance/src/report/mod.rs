@@ -369,7 +369,7 @@ impl CaseReport {
     }
 }
 
-fn millis(took: Duration) -> u64 {
+pub(crate) fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 

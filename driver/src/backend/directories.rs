@@ -268,7 +268,8 @@ impl<M: Mounter> Inner<M> {
     async fn ensure_mounted(&self) -> Result<(), Error> {
         let _one = self.mounting.lock().await;
         let mount = self.mounter.mount(&self.control, self.patience.mount);
-        point::ensure(&self.control, &self.patience, mount).await
+        // A large future of which every call would carry the room, and that is seldom needed.
+        Box::pin(point::ensure(&self.control, &self.patience, mount)).await
     }
 
     /// Runs `work` on the mounted storage. One that turns out to be dead is mounted anew, and

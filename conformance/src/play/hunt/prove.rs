@@ -10,6 +10,7 @@ use crate::play::sequence::{Sequence, Spelling};
 use crate::play::shrink::Shrinking;
 use crate::play::storage::{IMPATIENCE, PATIENCE};
 use crate::play::{Found, Proof, suspects, tell};
+use crate::report::millis;
 use crate::suite::{Cx, Halt};
 
 /// How long one finding is shortened at the most.
@@ -28,6 +29,7 @@ impl Hunt<'_> {
         drawn: Option<u64>,
     ) -> Result<(), Halt> {
         let calls = self.haul.calls;
+        let after = self.begun.elapsed();
         let begun = Instant::now();
         let steps_before = broken.steps.len();
         let sequence = Sequence {
@@ -68,11 +70,12 @@ impl Hunt<'_> {
                 seed: self.target_play.options.seed,
                 drawn,
                 calls,
+                after_ms: millis(after),
                 steps_before,
                 tries,
                 played,
                 broke,
-                ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+                ms: millis(begun.elapsed()),
             },
         });
         Ok(())
