@@ -172,6 +172,45 @@ fn nothing_is_left_where_temporary_files_lie_in_memory() {
 }
 
 #[test]
+fn a_plugin_is_not_accused_of_mounts_that_a_container_does_not_see() {
+    let driver = Driver::start();
+    // What a container is: processes and mounts of its own.
+    let contained = |program: &str| {
+        let mut command = Command::new("unshare");
+        if !nix::unistd::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        command.args(["--pid", "--fork", "--mount-proc", program]);
+        command
+    };
+    if !contained("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        println!("skipped: unshare makes no namespaces here");
+        return;
+    }
+    let output = contained(RUNNER)
+        .args(["--only", "mount", "--format", "json"])
+        .args(["--socket", &driver.address()])
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{:?}",
+        with_verdict(&report, "failed")
+    );
+    let mut cases = cases(&report).iter();
+    let case = cases.find(|case| case["id"] == "mount.visible").unwrap();
+    assert!(
+        case["reason"].as_str().unwrap().contains("rslave"),
+        "{case}"
+    );
+}
+
+#[test]
 fn the_same_seed_gives_the_same_report_whatever_the_jobs() {
     let verdicts = |jobs| {
         let (_, report) = report(&["--reference", "--seed", "42", "--jobs", jobs]);

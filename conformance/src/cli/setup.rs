@@ -11,7 +11,8 @@ use crate::play::{Play, PlayOptions};
 use crate::suite::Naming;
 use crate::target::address::Found;
 use crate::target::{
-    Bundle, Files, Isolation, Launch, Peer, Plugin, Slowness, Target, address, isolate,
+    Bundle, Files, Isolation, Launch, Peer, Plugin, Slowness, Target, address, hides_mounts_of,
+    isolate,
 };
 use crate::wire::{Address, Connection, TlsFiles};
 
@@ -154,9 +155,18 @@ impl Setup {
             let started = peer.start().await;
             started.map_err(|why| format!("--peer-exec: {why}"))?;
         }
-        let target = Arc::new(self.target);
-        address::check(&target.address, args.timeout).await?;
-        Ok(target)
+        address::check(&self.target.address, args.timeout).await?;
+        if self.target.plugin.is_none()
+            && self.target.files.blindness().is_none()
+            && let Some(socket) = self.target.address.socket()
+            && hides_mounts_of(socket).await
+        {
+            self.target.files = Files::blind(
+                "needs to look into the mountpoints, and the plugin runs outside of this container: give \
+                 the container the directory of its mounts with -v DIR:DIR:rslave",
+            );
+        }
+        Ok(Arc::new(self.target))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod address;
 mod canary;
 mod command;
+mod container;
 mod files;
 mod health;
 mod isolation;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use canary::Canary;
 pub use command::UserCommand;
+pub use container::hides_mounts_of;
 pub use files::Files;
 pub use health::{Broken, Health};
 pub use isolation::{Isolation, isolate};

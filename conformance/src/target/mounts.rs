@@ -53,6 +53,23 @@ pub fn mounted_paths() -> io::Result<HashSet<PathBuf>> {
         .collect())
 }
 
+/// Whether mounts that are made in another mount namespace may appear in this one: some mount here
+/// gets those of a peer group (`master:N`, mount_namespaces(7)).
+///
+/// # Errors
+/// As [`mounts`].
+pub(super) fn receives_mounts() -> io::Result<bool> {
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    Ok(table.split(|byte| *byte == b'\n').any(is_passed_on_to))
+}
+
+/// Whether the optional fields of a line say that the mount gets those of others.
+fn is_passed_on_to(line: &[u8]) -> bool {
+    let tags = line.split(|byte| *byte == b' ').skip(6);
+    let mut tags = tags.take_while(|tag| *tag != b"-");
+    tags.any(|tag| tag.starts_with(b"master:"))
+}
+
 fn table(path: &Path) -> io::Result<Vec<MountEntry>> {
     let table = std::fs::read(path)?;
     Ok(table
@@ -115,7 +132,7 @@ fn path(field: &[u8]) -> PathBuf {
 mod tests {
     use std::path::Path;
 
-    use super::{mounted_paths, mounts, parse};
+    use super::{is_passed_on_to, mounted_paths, mounts, parse};
 
     #[test]
     fn a_line_with_tags_and_escapes() {
@@ -128,6 +145,20 @@ mod tests {
             ("fuse.rclone", "rem ote")
         );
         assert_eq!(entry.options, ["rw", "nosuid"]);
+    }
+
+    #[test]
+    fn only_slaves_get_mounts_of_others() {
+        assert!(is_passed_on_to(
+            b"36 35 0:52 / /mnt rw shared:1 master:2 - tmpfs none rw"
+        ));
+        for line in [
+            b"36 35 0:52 / /mnt rw shared:1 - tmpfs none rw".as_slice(),
+            b"36 35 0:52 / /mnt rw - tmpfs none master:2",
+            b"",
+        ] {
+            assert!(!is_passed_on_to(line));
+        }
     }
 
     #[test]
