@@ -12,6 +12,8 @@ use crate::client::Client;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours,
+    /// The same with containers in which nothing runs.
+    Pretending,
     /// The one that `ci/real-engine` brings.
     Real,
 }
@@ -27,6 +29,7 @@ impl Kind {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ours => "fake-dockerd",
+            Self::Pretending => "with --run off",
             Self::Real => "dockerd",
         }
     }
@@ -39,11 +42,14 @@ impl Kind {
         std::fs::create_dir(&sockets).unwrap();
         let host = format!("--host=unix://{}", socket.display());
         let mut command = match self {
-            Self::Ours => {
+            Self::Ours | Self::Pretending => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_fake-dockerd"));
                 command.arg("--sockets-dir").arg(&sockets);
                 command.arg("--specs-dir").arg(path("specs"));
                 command.args(["--engine", "20.10"]);
+                if self == Self::Pretending {
+                    command.args(["--run", "off"]);
+                }
                 command
             }
             Self::Real => {
@@ -79,7 +85,7 @@ impl Kind {
 
     /// One to work with: for the real one, that which runs already and has an image.
     pub(crate) fn ready(self) -> Engine {
-        if self == Self::Ours {
+        if self != Self::Real {
             return self.start();
         }
         let host = std::env::var("DOCKER_HOST").unwrap();

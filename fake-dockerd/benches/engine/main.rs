@@ -74,6 +74,13 @@ fn main() {
         "  the plugin's own time",
         &rounds(&running, RUNS, Running::its_run),
     );
+    let pretending = Running::new(Kind::Pretending.ready());
+    let beside: Vec<_> = std::iter::once(&pretending).chain(running.get(1)).collect();
+    row(
+        &format!("  {}", Kind::Pretending.name()),
+        &rounds(&beside, RUNS, |running| running.run()),
+    );
+    drop(pretending);
     memory("resident memory", &running);
     let many: Vec<_> = running.iter().map(Running::many_volumes).collect();
     row(
