@@ -1,4 +1,4 @@
-//! Volumes on real storage: S3, MooseFS, NFS and CIFS servers, with the clients that users have.
+//! Volumes on real storage: S3, MooseFS, NFS (for EFS, too) and CIFS servers, with the clients that users have.
 //!
 //! Servers are containers where `DOCKER_HOST` names an engine (`ci/real-engine cargo test -p
 //! volplug-driver --test storage`), processes of this machine otherwise. What this kernel cannot
@@ -14,6 +14,7 @@
 )]
 
 mod cifs;
+mod efs;
 mod engine;
 mod faults;
 mod moosefs;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         moosefs::TESTS,
         nfs::TESTS,
         cifs::TESTS,
+        efs::TESTS,
         faults::TESTS,
         engine::TESTS,
     ];
