@@ -13,10 +13,11 @@
 mod support;
 
 use std::{
+    ffi::OsString,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -30,7 +31,14 @@ use support::{
 };
 
 fn main() -> ExitCode {
+    // The suite runs in a process of its own, which is this program again.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SUITE) {
+        let name = OsString::from(SUITE);
+        return volplug_conformance::cli::main(std::iter::once(name).chain(words)).into();
+    }
     run(tests![
+        quobyte_passes_the_suite,
         quobyte_volumes_are_directories_of_one_mount_that_somebody_made,
         quobyte_is_mounted_once_for_all_volumes_where_nobody_has,
         a_wrong_quobyte_password_is_told_as_such,
@@ -39,6 +47,8 @@ fn main() -> ExitCode {
         the_s3_servers_own_reason_is_told_at_create,
     ])
 }
+
+const SUITE: &str = "volplug-conformance";
 
 /// A cluster whose volumes are the directories of `root`.
 fn quobyte(root: PathBuf) -> Service {
@@ -72,15 +82,15 @@ fn quobyte(root: PathBuf) -> Service {
     })
 }
 
-fn quobyte_place(stage: &Stage, service: &Service, mount_path: &Path, more: &[&str]) -> Place {
+/// The driver's command line.
+fn quobyte_words(stage: &Stage, service: &Service, mount_path: &Path) -> Vec<String> {
     let password = stage.server().join("password");
     fs::write(&password, "p,a\"ss\n").unwrap();
     fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
-    let url = service.url();
-    let mut words = vec![
+    let words = [
         "quobyte",
         "--api-url",
-        &url,
+        &service.url(),
         "--api-user",
         "docker",
         "--api-password-file",
@@ -90,7 +100,16 @@ fn quobyte_place(stage: &Stage, service: &Service, mount_path: &Path, more: &[&s
         "--mount-timeout",
         "5",
     ];
-    words.extend(more);
+    words.map(str::to_owned).to_vec()
+}
+
+fn quobyte_place(stage: &Stage, service: &Service, mount_path: &Path, more: &[&str]) -> Place {
+    let words = quobyte_words(stage, service, mount_path);
+    let words: Vec<&str> = words
+        .iter()
+        .map(String::as_str)
+        .chain(more.iter().copied())
+        .collect();
     Place::new()
         .on(&words)
         .with_variable("PATH", stage.search_path())
@@ -145,6 +164,33 @@ fn quobyte_volumes_are_directories_of_one_mount_that_somebody_made() -> Tried {
     );
     client.remove("older").ok();
     assert!(!place.log().contains("p,a"));
+    umount2(&shared, MntFlags::MNT_DETACH).unwrap();
+    Ok(())
+}
+
+fn quobyte_passes_the_suite() -> Tried {
+    let stage = Stage::new()?;
+    let (root, shared) = (stage.server().join("cluster"), stage.server().join("mnt"));
+    for directory in [&root, &shared] {
+        fs::create_dir(directory).unwrap();
+    }
+    let none = None::<&str>;
+    mount(Some(&root), &shared, none, MsFlags::MS_BIND, none).unwrap();
+    let service = quobyte(root);
+    let words = quobyte_words(&stage, &service, &shared);
+    let driver = format!(
+        "{} {} --socket {{socket}} --data-root {{work}}/root",
+        env!("CARGO_BIN_EXE_volplug-driver"),
+        words.join(" ")
+    );
+    // In a namespace of its own the suite would throw away what the API makes beside it.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([SUITE, "--no-isolation", "--exec", &driver])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}");
+    println!("{}", told.lines().last().unwrap());
     umount2(&shared, MntFlags::MNT_DETACH).unwrap();
     Ok(())
 }
