@@ -10,7 +10,7 @@ use serde_json::json;
 use super::run::print;
 use crate::exit::Exit;
 use crate::recording::{Difference, Recording, diff as compare};
-use crate::report::{self, Answered, CaseReport, Report, Verdict};
+use crate::report::{self, Answered, CaseReport, Report};
 
 /// How many cases are named that show the same difference.
 const NAMED: usize = 3;
@@ -90,8 +90,8 @@ fn read(file: &Path) -> Result<File, String> {
 #[derive(serde::Serialize)]
 struct Change {
     id: String,
-    first: String,
-    second: String,
+    first: &'static str,
+    second: &'static str,
     reason: Option<String>,
 }
 
@@ -99,42 +99,30 @@ struct Change {
 type Answers = BTreeMap<String, Vec<Answered>>;
 
 fn changes(first: &Report, second: &Report) -> Vec<Change> {
-    let by_id = |report: &'_ Report| {
-        let cases = report.cases.iter().cloned();
-        cases
-            .map(|case| (case.id.clone(), case))
-            .collect::<BTreeMap<_, _>>()
-    };
     let (before, now) = (by_id(first), by_id(second));
     // In the order of the reports, those that only the second has at the end.
     let more = second
         .cases
         .iter()
-        .filter(|case| !before.contains_key(&case.id));
+        .filter(|case| !before.contains_key(case.id.as_str()));
     let all = first.cases.iter().chain(more);
     let changed = all.filter_map(|case| {
-        let (first, second) = (before.get(&case.id), now.get(&case.id));
-        let verdict = |case: &CaseReport| case.verdict;
-        (first.map(verdict) != second.map(verdict)).then(|| Change {
+        let id = case.id.as_str();
+        let (first, second) = (before.get(id).copied(), now.get(id).copied());
+        let verdict = |case: Option<&CaseReport>| case.map_or("absent", |case| case.verdict.word());
+        (verdict(first) != verdict(second)).then(|| Change {
             id: case.id.clone(),
             reason: second.or(first).and_then(|case| case.reason.clone()),
-            first: word(first),
-            second: word(second),
+            first: verdict(first),
+            second: verdict(second),
         })
     });
     changed.collect()
 }
 
-/// A verdict as the JSON report has it.
-fn word(case: Option<&CaseReport>) -> String {
-    let word = match case.map(|case| case.verdict) {
-        None => "absent",
-        Some(Verdict::Passed) => "passed",
-        Some(Verdict::Failed) => "failed",
-        Some(Verdict::Warned) => "warned",
-        Some(Verdict::Skipped) => "skipped",
-    };
-    word.to_owned()
+fn by_id(report: &Report) -> BTreeMap<&str, &CaseReport> {
+    let cases = report.cases.iter();
+    cases.map(|case| (case.id.as_str(), case)).collect()
 }
 
 fn reports(found: &[Change], answers: &Answers) -> String {

@@ -6,7 +6,7 @@ use super::conclusion::{conclusion, counts};
 use super::html::{document, prose, sign};
 use super::markdown::{code, text};
 use super::text::{printable, spans};
-use super::{CaseReport, Report, Verdict};
+use super::{CaseReport, Report};
 use crate::catalogue;
 
 /// What filters the rows of the page.
@@ -201,20 +201,14 @@ fn cell_prose(sentences: &str) -> String {
 }
 
 fn cell_markup(cell: Option<&CaseReport>) -> Markup {
-    let class = |case: &CaseReport| match case.verdict {
-        Verdict::Passed => "passed",
-        Verdict::Failed => "failed",
-        Verdict::Warned => "warned",
-        Verdict::Skipped => "skipped",
-    };
     html! {
         @if let Some(case) = cell {
             @match case.reason.as_deref().filter(|reason| !reason.is_empty()) {
                 Some(reason) => details {
-                    summary class={ "sign " (class(case)) } { (sign(case.verdict)) }
+                    summary class={ "sign " (case.verdict.word()) } { (sign(case.verdict)) }
                     p { (printable(reason)) }
                 },
-                None => span class={ "sign " (class(case)) } { (sign(case.verdict)) },
+                None => span class={ "sign " (case.verdict.word()) } { (sign(case.verdict)) },
             }
         }
     }

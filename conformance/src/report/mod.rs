@@ -149,6 +149,16 @@ impl Verdict {
     pub const fn is_finding(self) -> bool {
         matches!(self, Self::Failed | Self::Warned)
     }
+
+    /// As the JSON report has it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Warned => "warned",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// One case of a report.

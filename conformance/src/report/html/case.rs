@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
+use super::super::CaseReport;
 use super::super::text::{printable, spans};
-use super::super::{CaseReport, Verdict};
 use super::{drawings, sign};
 use crate::expected::Expectation;
 use crate::suite::Exchange;
@@ -13,10 +13,7 @@ pub(super) fn kind(case: &CaseReport) -> &'static str {
     match case.verdict {
         _ if case.is_expected() => "expected",
         _ if case.passes_unexpectedly() => "failed",
-        Verdict::Passed => "passed",
-        Verdict::Failed => "failed",
-        Verdict::Warned => "warned",
-        Verdict::Skipped => "skipped",
+        verdict => verdict.word(),
     }
 }
 
