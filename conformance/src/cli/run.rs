@@ -17,7 +17,7 @@ use crate::report::{Progress, Report, TargetInfo};
 use crate::runner::{self, Interrupt, Plan, RunOptions, Selection};
 use crate::snapshot;
 use crate::suite::Naming;
-use crate::target::{Isolation, Target};
+use crate::target::Target;
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, String> {
     let plan = plan(args)?;
@@ -88,41 +88,14 @@ pub(crate) fn judge_all(args: &RunArgs, plan: &Plan) -> Result<Report, String> {
     let regressions = play.regressions.clone();
     raise_file_limit();
 
-    let work = WorkDirectory::new()?;
-    let args = &args.with_directories_of(&work.path)?;
-    let mut isolation = None;
-    let ended = prepare_and_judge(args, plan, play, &work, &mut isolation);
-    if let Some(isolation) = isolation {
-        isolation.undo();
-    }
-    drop(work);
-
-    let report = ended?;
+    let report = with_target(args, play, |target, isolation| async move {
+        judge(&target, args, plan, seed, isolation).await
+    })?;
     regressions.write()?;
     Ok(report)
 }
 
-/// Enters the namespace where one is due, and runs.
-fn prepare_and_judge(
-    args: &RunArgs,
-    plan: &Plan,
-    play: PlayOptions,
-    work: &WorkDirectory,
-    isolation: &mut Option<Isolation>,
-) -> Result<Report, String> {
-    let seed = play.seed;
-    let setup = Setup::new(args, play, work, isolation)?;
-    let isolation = setup.isolation;
-    in_runtime(async {
-        let target = setup.ready(args).await?;
-        let ended = judge(&target, args, plan, seed, isolation).await;
-        end(&target).await;
-        ended
-    })
-}
-
-/// Does something with the plugin of a run that judges nothing: with its volumes, its process and
-/// its isolation, all of which are taken back.
+/// Does something with the plugin of a run that judges nothing.
 pub(super) fn with_plugin<T, F>(
     args: &RunArgs,
     act: impl FnOnce(Arc<Target>) -> F,
@@ -131,18 +104,32 @@ where
     F: Future<Output = Result<T, String>>,
 {
     let seed = args.seed.unwrap_or_else(|| rand::rng().next_u64() >> 32);
+    with_target(args, args.play(seed)?, |target, _| act(target))
+}
+
+/// Enters the namespace where one is due, starts the plugin, and does something with it and the name
+/// of its isolation. The plugin's process, the namespace and the run's directory are taken back.
+fn with_target<T, F>(
+    args: &RunArgs,
+    play: PlayOptions,
+    act: impl FnOnce(Arc<Target>, &'static str) -> F,
+) -> Result<T, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
     let work = WorkDirectory::new()?;
     let args = &args.with_directories_of(&work.path)?;
-    let mut isolation = None;
-    let ended = Setup::new(args, args.play(seed)?, &work, &mut isolation).and_then(|setup| {
+    let mut isolated = None;
+    let ended = Setup::new(args, play, &work, &mut isolated).and_then(|setup| {
+        let isolation = setup.isolation;
         in_runtime(async {
             let target = setup.ready(args).await?;
-            let ended = act(Arc::clone(&target)).await;
+            let ended = act(Arc::clone(&target), isolation).await;
             end(&target).await;
             ended
         })
     });
-    if let Some(isolation) = isolation {
+    if let Some(isolation) = isolated {
         isolation.undo();
     }
     ended
