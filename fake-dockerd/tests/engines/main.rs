@@ -109,26 +109,21 @@ const PLAYS: usize = 5;
 /// Plays the game of a seed against both.
 fn play(seed: u64, engines: &mut Engines) -> Result<(), Failed> {
     let game = Game::new(seed);
-    let mut differences = Vec::new();
-    while differences.len() < PLAYS {
+    let mut last = String::new();
+    for _ in 0..PLAYS {
         let Some(difference) = play_once(&game, engines) else {
-            break;
+            return Ok(());
         };
         println!("random_play_{seed} differs: {difference}");
-        differences.push(difference);
+        last = difference;
     }
-    match differences.pop() {
-        Some(difference) if differences.len() + 1 == PLAYS => {
-            let steps = game.steps.iter().map(|step| format!("    {step:?}\n"));
-            let version = &engines.version;
-            Err(format!(
-                "dockerd {version}, each of {PLAYS} times, at last so: {difference}the game:\n{}",
-                steps.collect::<String>()
-            )
-            .into())
-        }
-        _ => Ok(()),
-    }
+    let steps = game.steps.iter().map(|step| format!("    {step:?}\n"));
+    let version = &engines.version;
+    Err(format!(
+        "dockerd {version}, each of {PLAYS} times, at last so: {last}the game:\n{}",
+        steps.collect::<String>()
+    )
+    .into())
 }
 
 /// How the engines differ in a game.
