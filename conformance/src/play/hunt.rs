@@ -30,6 +30,9 @@ const MORE_AFTER_FINDING: u64 = 100;
 /// So many sequences in a row that break what is known to be broken show nothing new.
 const ENOUGH_BROKEN: u64 = 40;
 
+/// How often a sequence of the regression file is played where luck decides whether it shows anything.
+const REPLAYS: u32 = 5;
+
 /// Plays what the options ask for.
 pub(super) async fn hunt(cx: &mut Cx, play: &Play) -> Result<Haul, Halt> {
     let home = cx.memory();
@@ -203,16 +206,37 @@ impl Hunt<'_> {
         }
     }
 
-    /// Plays a sequence of the regression file.
+    /// Plays a sequence of the regression file: one that is decided by luck, until it breaks something.
     async fn replay(
         &mut self,
         cx: &mut Cx,
         number: usize,
         entry: &KeptSequence,
     ) -> Result<(), Halt> {
-        let (played, broken) = self.once(cx, &entry.sequence, false, PATIENCE).await?;
-        self.haul.calls += played.calls;
+        let sequence = &entry.sequence;
+        let restarts = sequence.steps.iter().any(|step| step.is_restart());
+        let can_restart = cx.target().plugin.is_some();
+        let most = if can_restart && sequence.leaves_to_luck() {
+            REPLAYS
+        } else {
+            1
+        };
+        let mut broken = None;
+        for _ in 0..most {
+            let (played, seen) = self.once(cx, sequence, false, PATIENCE).await?;
+            self.haul.calls += played.calls;
+            broken = seen;
+            if broken.is_some() || cx.target().health.is_dead() {
+                break;
+            }
+        }
         let what = match &broken {
+            None if most > 1 => {
+                format!("holds now, in {most} plays: where in a call a kill falls is luck")
+            }
+            None if restarts && !can_restart => {
+                "holds without its restarts of the plugin, which take --exec".to_owned()
+            }
             None => "holds now".to_owned(),
             Some(broken) => {
                 let Violation {
@@ -224,15 +248,14 @@ impl Hunt<'_> {
                 format!("breaks {invariant}: expected that {expected}; got: {actual}")
             }
         };
-        let steps = entry.sequence.steps.len();
+        let steps = sequence.steps.len();
         self.haul.replayed.push(format!(
             "sequence {number} ({steps} steps, broke {}) {what}",
             entry.broke
         ));
         match broken {
             Some(broken) if !self.knows(broken.violation.invariant) => {
-                self.found(cx, broken, entry.sequence.names.clone(), None)
-                    .await
+                self.found(cx, broken, sequence.names.clone(), None).await
             }
             _ => Ok(()),
         }

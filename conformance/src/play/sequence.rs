@@ -250,4 +250,10 @@ impl Sequence {
             .copied()
             .unwrap_or_default()
     }
+    /// Whether what it shows is not decided by its steps alone: where in a call a kill falls is luck.
+    #[must_use]
+    pub fn leaves_to_luck(&self) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.interrupted().is_some())
+    }
 }

@@ -121,12 +121,7 @@ impl Hunt<'_> {
     }
 }
 
-/// How often a proposal is tried before it is said to hold: where in a call a kill falls is luck.
+/// How often a proposal is tried before it is said to hold.
 fn chances(proposal: &Sequence) -> u32 {
-    let mut steps = proposal.steps.iter();
-    if steps.any(|step| step.interrupted().is_some()) {
-        2
-    } else {
-        1
-    }
+    if proposal.leaves_to_luck() { 2 } else { 1 }
 }
