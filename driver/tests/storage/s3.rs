@@ -17,13 +17,33 @@ pub(crate) const TESTS: &[Test] = tests![
     volumes_are_buckets_or_prefixes_and_errors_come_at_create,
     two_drivers_see_each_others_volumes,
     keys_are_checked_and_stay_secret,
+    minio_keeps_volumes_and_checks_keys,
 ];
 
 fn volumes_are_buckets_or_prefixes_and_errors_come_at_create() -> Tried {
     let _stage = Stage::new()?;
-    let server = Server::start(Kind::S3)?;
+    volumes_and_errors(&Server::start(Kind::S3)?);
+    Ok(())
+}
+
+fn keys_are_checked_and_stay_secret() -> Tried {
+    let _stage = Stage::new()?;
+    keys(&Server::start(Kind::SeaweedFs)?);
+    Ok(())
+}
+
+fn minio_keeps_volumes_and_checks_keys() -> Tried {
+    let _stage = Stage::new()?;
+    let server = Server::start(Kind::Minio)?;
+    volumes_and_errors(&server);
+    keys(&server);
+    Ok(())
+}
+
+fn volumes_and_errors(server: &Server) {
     // Without a bucket of the driver's own.
     let (url, key_file) = (server.setting("URL"), server.setting("KEY_FILE"));
+    let (_, secret) = key_of(server);
     let place = Place::new().on(&["s3", "--url", url, "--key-file", key_file]);
     let driver = place.start();
     let mut client = driver.client();
@@ -69,9 +89,8 @@ fn volumes_are_buckets_or_prefixes_and_errors_come_at_create() -> Tried {
         "data"
     );
     client.unmount("part", ID).ok();
-    assert!(!place.log().contains("testing-secret"));
-    assert!(processes_with("testing-secret").is_empty());
-    Ok(())
+    assert!(!place.log().contains(&secret));
+    assert!(processes_with(&secret).is_empty());
 }
 
 fn two_drivers_see_each_others_volumes() -> Tried {
@@ -84,11 +103,9 @@ fn two_drivers_see_each_others_volumes() -> Tried {
 
 /// The right key is good for everything, a wrong one is found at Create with the server's own
 /// reason, and nobody is told either.
-fn keys_are_checked_and_stay_secret() -> Tried {
-    let _stage = Stage::new()?;
-    let server = Server::start(Kind::SeaweedFs)?;
-    let line = fs::read_to_string(server.setting("KEY_FILE")).unwrap();
-    let (key, secret) = line.trim().split_once(':').unwrap();
+fn keys(server: &Server) {
+    let (key, secret) = key_of(server);
+    let (key, secret) = (key.as_str(), secret.as_str());
     let place = server.place(&["--log-level", "debug"]);
     let driver = place.start();
     let mut client = driver.client();
@@ -151,7 +168,13 @@ fn keys_are_checked_and_stay_secret() -> Tried {
     for told in [place.log(), status, error] {
         assert!(!told.contains(secret) && !told.contains(wrong), "{told}");
     }
-    Ok(())
+}
+
+/// The key that the server knows, and its secret.
+fn key_of(server: &Server) -> (String, String) {
+    let line = fs::read_to_string(server.setting("KEY_FILE")).unwrap();
+    let (key, secret) = line.trim().split_once(':').unwrap();
+    (key.to_owned(), secret.to_owned())
 }
 
 fn write_keys(file: &Path, key: &str, secret: &str) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use testcontainers::{
-    ContainerAsync, GenericImage, ImageExt as _,
+    ContainerAsync, ContainerRequest, GenericImage, ImageExt as _,
     core::{Mount, WaitFor},
     runners::AsyncRunner as _,
 };
@@ -65,19 +65,29 @@ impl Container {
                 .with_cap_add("DAC_READ_SEARCH")
                 .with_security_opt("seccomp=unconfined");
         }
+        let container = Self::run(kind, request, ports, turn);
+        let output = container.container().stdout_to_vec();
+        let output = container.runtime.block_on(output).unwrap();
+        Ok((container, read_settings(&String::from_utf8_lossy(&output))))
+    }
+
+    /// Starts what is asked for, as the server on these ports.
+    pub(super) fn run(
+        kind: Kind,
+        request: ContainerRequest<GenericImage>,
+        ports: Vec<u16>,
+        turn: Option<OwnedMutexGuard<()>>,
+    ) -> Self {
         let runtime = Runtime::new().unwrap();
         let container = runtime
             .block_on(request.start())
             .unwrap_or_else(|error| panic!("a container for {}: {error}", kind.name()));
-        let output = runtime.block_on(container.stdout_to_vec()).unwrap();
-        let settings = read_settings(&String::from_utf8_lossy(&output));
-        let container = Self {
+        Self {
             runtime,
             container: Some(container),
             ports,
             _turn: turn,
-        };
-        Ok((container, settings))
+        }
     }
 
     fn container(&self) -> &ContainerAsync<GenericImage> {

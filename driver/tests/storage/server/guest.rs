@@ -99,7 +99,7 @@ fn kernel_mounts(kind: Kind) -> bool {
     let type_ = match kind {
         Kind::Nfs => "nfs4",
         Kind::Cifs => "cifs",
-        Kind::S3 | Kind::SeaweedFs | Kind::MooseFs => "fuse",
+        Kind::S3 | Kind::SeaweedFs | Kind::Minio | Kind::MooseFs => "fuse",
     };
     known
         .lines()

@@ -1,9 +1,10 @@
 //! Real storage for tests: the servers of `ci/storage/`, each in a container of its own where
 //! `DOCKER_HOST` names an engine and there is an image of it, as processes of this machine
-//! otherwise.
+//! otherwise; MinIO in its makers' own image, where it can be pulled.
 
 mod container;
 mod guest;
+mod minio;
 mod process;
 
 use std::{
@@ -30,17 +31,20 @@ pub(crate) enum Kind {
     S3,
     /// One that checks signatures.
     SeaweedFs,
+    /// Another, in the image that its makers publish.
+    Minio,
     MooseFs,
     Nfs,
     Cifs,
 }
 
 impl Kind {
-    /// The script in `ci/storage/`.
+    /// The script in `ci/storage/`, where it has one.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::SeaweedFs => "seaweedfs",
+            Self::Minio => "minio",
             Self::MooseFs => "moosefs",
             Self::Nfs => "nfs",
             Self::Cifs => "cifs",
@@ -50,20 +54,20 @@ impl Kind {
     /// The word of the driver's command line.
     fn backend(self) -> &'static str {
         match self {
-            Self::S3 | Self::SeaweedFs => "s3",
+            Self::S3 | Self::SeaweedFs | Self::Minio => "s3",
             Self::MooseFs | Self::Nfs | Self::Cifs => self.name(),
         }
     }
 
     /// Whether `ci/storage/images` makes an image of it.
     fn has_image(self) -> bool {
-        self != Self::SeaweedFs
+        !matches!(self, Self::SeaweedFs | Self::Minio)
     }
 
     /// The program that mounts it, and its Debian package.
     pub(crate) fn client(self) -> (&'static str, &'static str) {
         match self {
-            Self::S3 | Self::SeaweedFs => ("s3fs", "s3fs"),
+            Self::S3 | Self::SeaweedFs | Self::Minio => ("s3fs", "s3fs"),
             Self::MooseFs => ("mfsmount", "moosefs-client"),
             Self::Nfs => ("mount.nfs", "nfs-common"),
             Self::Cifs => ("mount.cifs", "cifs-utils"),
@@ -75,6 +79,7 @@ impl Kind {
         match self {
             Self::S3 => &["moto_server", "curl"],
             Self::SeaweedFs => &["weed", "curl"],
+            Self::Minio => &[],
             Self::MooseFs => &["mfsmaster", "mfschunkserver", "ss"],
             Self::Nfs => &["ganesha.nfsd", "rpcbind", "ss"],
             Self::Cifs => &["smbd", "ss"],
@@ -84,7 +89,7 @@ impl Kind {
     /// How many ports it listens on.
     fn ports(self) -> usize {
         match self {
-            Self::S3 | Self::Cifs => 1,
+            Self::S3 | Self::Minio | Self::Cifs => 1,
             Self::Nfs => 2,
             Self::MooseFs => 5,
             Self::SeaweedFs => 8,
@@ -94,7 +99,7 @@ impl Kind {
     /// What the script prints last, when clients can use the server.
     fn last_setting(self) -> &'static str {
         match self {
-            Self::S3 | Self::SeaweedFs => "KEY_FILE",
+            Self::S3 | Self::SeaweedFs | Self::Minio => "KEY_FILE",
             Self::MooseFs => "PORT",
             Self::Nfs => "MOUNT_PORT",
             Self::Cifs => "PASSWORD_FILE",
@@ -104,7 +109,7 @@ impl Kind {
     /// The directory of its data that is a share with little room, and its size in bytes.
     fn little_room(self) -> Option<(&'static str, u32)> {
         match self {
-            Self::S3 | Self::SeaweedFs | Self::MooseFs => None,
+            Self::S3 | Self::SeaweedFs | Self::Minio | Self::MooseFs => None,
             Self::Nfs | Self::Cifs => Some(("small", 8 << 20)),
         }
     }
@@ -113,7 +118,7 @@ impl Kind {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::S3 | Self::SeaweedFs => &["data"],
-            Self::MooseFs | Self::Nfs | Self::Cifs => &[],
+            Self::Minio | Self::MooseFs | Self::Nfs | Self::Cifs => &[],
         }
     }
 }
@@ -147,15 +152,17 @@ impl Server {
         let began = Instant::now();
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path();
-        let (control, mut settings, how): (Box<dyn Control + Send>, _, _) =
-            if env::var("DOCKER_HOST").is_ok() && kind.has_image() {
-                let (container, settings) = container::Container::start(kind, place)?;
-                (Box::new(container), settings, "a container")
-            } else {
-                need(kind.programs())?;
-                let (process, settings) = process::Process::start(kind, place);
-                (Box::new(process), settings, "processes")
-            };
+        let (control, mut settings, how): (Box<dyn Control + Send>, _, _) = if kind == Kind::Minio {
+            let (container, settings) = minio::start(place)?;
+            (Box::new(container), settings, "a container")
+        } else if env::var("DOCKER_HOST").is_ok() && kind.has_image() {
+            let (container, settings) = container::Container::start(kind, place)?;
+            (Box::new(container), settings, "a container")
+        } else {
+            need(kind.programs())?;
+            let (process, settings) = process::Process::start(kind, place);
+            (Box::new(process), settings, "processes")
+        };
         println!(
             "started {} as {how} in {:.1} s",
             kind.name(),
@@ -177,7 +184,7 @@ impl Server {
     pub(crate) fn place(&self, more: &[&str]) -> Place {
         let host = self.setting("HOST");
         let words: Vec<String> = match self.kind {
-            Kind::S3 | Kind::SeaweedFs => vec![
+            Kind::S3 | Kind::SeaweedFs | Kind::Minio => vec![
                 "--url".into(),
                 self.setting("URL").into(),
                 "--key-file".into(),
