@@ -120,7 +120,7 @@ fn helpers(server: Server) -> Tried {
 /// Each call's time is bounded while the server answers nothing; all goes on when it does again.
 fn frozen(mut server: Server) -> Tried {
     let _stage = Stage::new()?;
-    let place = server.place(&["--mount-timeout", "5", "--unmount-timeout", "2"]);
+    let place = server.place(&["--mount-timeout", "10", "--unmount-timeout", "2"]);
     let driver = place.start();
     let mut client = driver.client();
     for name in ["gone1", "gone2"] {

@@ -159,6 +159,11 @@ async fn judge(cx: &mut Cx, anchor: &str, fates: &[Fate], round: u32) -> CaseRes
 /// Takes the round's volumes back, so that the next one's state is small again.
 async fn take_back(cx: &mut Cx, fates: Vec<Fate>) -> CaseResult {
     for fate in fates.into_iter().filter(|fate| fate.exists != Some(false)) {
+        // How plugins take a Remove of what is not there is another case's question, too.
+        if fate.exists.is_none() && cx.get(&fate.name).await?.is_refusal() {
+            cx.memory().removed(&fate.name);
+            continue;
+        }
         let held = fate.held.is_some();
         if let Some(id) = fate.held {
             // Whether holds outlive the plugin is another case's question.
