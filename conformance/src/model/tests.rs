@@ -275,3 +275,22 @@ fn a_call_without_a_reply_was_carried_out_or_not() {
         assert!(possible.step(&get("v"), &other).is_err());
     }
 }
+
+#[test]
+fn a_mountpoint_goes_with_the_last_id_that_was_told_it() {
+    let mounted = |second: &str| {
+        let mut possible = Possible::from(Model::default());
+        let steps = [
+            (create("v"), Reply::Done),
+            (mount("v", "a"), at("/m/v")),
+            (mount("v", "b"), at(second)),
+            (unmount("v", "a"), Reply::Done),
+        ];
+        for (call, reply) in &steps {
+            possible.step(call, reply).unwrap();
+        }
+        possible
+    };
+    assert_eq!(mounted("/m/v").mountpoints("v"), ["/m/v"]);
+    assert_eq!(mounted("/m/v-b").mountpoints("v"), ["/m/v-b"]);
+}
