@@ -294,3 +294,14 @@ fn a_mountpoint_goes_with_the_last_id_that_was_told_it() {
     assert_eq!(mounted("/m/v").mountpoints("v"), ["/m/v"]);
     assert_eq!(mounted("/m/v-b").mountpoints("v"), ["/m/v-b"]);
 }
+
+#[test]
+fn of_names_that_storage_may_not_tell_apart_the_second_may_be_refused() {
+    let broken = |second: &str| play(&[(create("a_b"), Reply::Done), (create(second), no())]);
+    for namesake in ["A_B", "a/b", "a_b ", "a_b\u{301}", "../../tmp/a_b"] {
+        assert_eq!(broken(namesake), None, "{namesake}");
+    }
+    for other in ["a_b_c", "ab", "a_bb", "tmp/a_b"] {
+        assert_eq!(broken(other), Some(Invariant::CallsWork), "{other}");
+    }
+}
