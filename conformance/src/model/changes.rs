@@ -48,7 +48,9 @@ impl Model {
             };
         }
         match reply {
-            Reply::Refused(why) if sound => Err(refused("Create of a new volume succeeds", why)),
+            Reply::Refused(why) if sound && !self.has_namesake(name) => {
+                Err(refused("Create of a new volume succeeds", why))
+            }
             Reply::Refused(_) => {
                 self.absent.insert(Name::clone(name));
                 Ok(())
@@ -63,6 +65,15 @@ impl Model {
                 Ok(())
             }
         }
+    }
+
+    /// Whether there is a volume whose name differs from `name` only in what storage may not tell
+    /// apart: the later one may be refused then.
+    fn has_namesake(&self, name: &str) -> bool {
+        let plain = plain(name);
+        self.volumes
+            .keys()
+            .any(|other| **other != *name && self::plain(other) == plain)
     }
 
     fn mount(&mut self, name: &Name, id: &Id, reply: &Reply) -> Result<(), Violation> {
@@ -169,6 +180,15 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// A name without case, without blanks, accents and ways upwards around it, all punctuation alike.
+fn plain(name: &str) -> String {
+    let upwards = name.starts_with("../");
+    let last = name.rsplit('/').next().filter(|_| upwards).unwrap_or(name);
+    let alike = |c: char| if c.is_alphanumeric() { c } else { '_' };
+    let all: String = last.to_lowercase().chars().map(alike).collect();
+    all.trim_matches('_').to_owned()
 }
 
 /// Whether two sets of options are the same: no options are no options, however that is written.

@@ -100,7 +100,7 @@ impl Model {
     pub(super) fn whose(&self, path: &str) -> Option<&Name> {
         self.volumes
             .iter()
-            .find(|(_, volume)| volume.mountpoints.contains(path))
+            .find(|(_, volume)| volume.is_at(path))
             .map(|(name, _)| name)
     }
 
@@ -113,7 +113,7 @@ impl Model {
         volume: &Volume,
         path: &str,
     ) -> Result<(), Violation> {
-        if path.is_empty() || volume.mountpoints.contains(path) {
+        if path.is_empty() || volume.is_at(path) {
             return Ok(());
         }
         if volume.elsewhere && self.whose(path).is_none() {

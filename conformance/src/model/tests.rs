@@ -275,3 +275,33 @@ fn a_call_without_a_reply_was_carried_out_or_not() {
         assert!(possible.step(&get("v"), &other).is_err());
     }
 }
+
+#[test]
+fn a_mountpoint_goes_with_the_last_id_that_was_told_it() {
+    let mounted = |second: &str| {
+        let mut possible = Possible::from(Model::default());
+        let steps = [
+            (create("v"), Reply::Done),
+            (mount("v", "a"), at("/m/v")),
+            (mount("v", "b"), at(second)),
+            (unmount("v", "a"), Reply::Done),
+        ];
+        for (call, reply) in &steps {
+            possible.step(call, reply).unwrap();
+        }
+        possible
+    };
+    assert_eq!(mounted("/m/v").mountpoints("v"), ["/m/v"]);
+    assert_eq!(mounted("/m/v-b").mountpoints("v"), ["/m/v-b"]);
+}
+
+#[test]
+fn of_names_that_storage_may_not_tell_apart_the_second_may_be_refused() {
+    let broken = |second: &str| play(&[(create("a_b"), Reply::Done), (create(second), no())]);
+    for namesake in ["A_B", "a/b", "a_b ", "a_b\u{301}", "../../tmp/a_b"] {
+        assert_eq!(broken(namesake), None, "{namesake}");
+    }
+    for other in ["a_b_c", "ab", "a_bb", "tmp/a_b"] {
+        assert_eq!(broken(other), Some(Invariant::CallsWork), "{other}");
+    }
+}

@@ -11,8 +11,9 @@ pub struct Volume {
     pub(super) opts: Opts,
     /// How often each mount ID holds it: Docker reuses IDs for `docker cp` and after a crash.
     holds: BTreeMap<Id, u32>,
-    /// What Mount has answered since somebody holds it.
-    pub(super) mountpoints: BTreeSet<String>,
+    /// What Mount has answered, and the IDs that it told so and that hold the volume still. They are
+    /// several for a plugin that gives each ID a mountpoint of its own, each to go with its ID.
+    mountpoints: BTreeMap<String, BTreeSet<Id>>,
     /// Whether it may be mounted where no answer has told: that of a Mount never came.
     pub(super) elsewhere: bool,
     /// Whether it is from before the last restart of the plugin.
@@ -57,16 +58,20 @@ impl Volume {
             .flat_map(|(id, count)| std::iter::repeat_n(id, *count as usize))
     }
 
-    /// What Mount has answered since somebody holds it.
+    /// What Mount has answered to those that hold it.
     pub fn mountpoints(&self) -> impl Iterator<Item = &str> {
-        self.mountpoints.iter().map(String::as_str)
+        self.mountpoints.keys().map(String::as_str)
+    }
+
+    /// Whether Mount has answered `path` to one that holds it.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.mountpoints.contains_key(path)
     }
 
     pub(super) fn hold(&mut self, id: &Id, mountpoint: &str) {
         self.add(id);
-        if !self.mountpoints.contains(mountpoint) {
-            self.mountpoints.insert(mountpoint.to_owned());
-        }
+        let told = self.mountpoints.entry(mountpoint.to_owned()).or_default();
+        told.insert(Id::clone(id));
     }
 
     /// Adds a hold of a Mount that was carried out without an answer.
@@ -88,9 +93,12 @@ impl Volume {
         *count -= 1;
         if *count == 0 {
             self.holds.remove(id);
+            self.mountpoints.retain(|_, told| {
+                told.remove(id);
+                !told.is_empty()
+            });
         }
         if self.holds.is_empty() {
-            self.mountpoints.clear();
             self.elsewhere = false;
         }
         true

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::sequence::{Options, Sequence, Step};
+use super::sequence::{Options, Sequence, Spelling, Step};
 
 /// The docker commands that stand for the sequence; comments where only an engine or an accident
 /// does it.
 pub(super) fn docker(sequence: &Sequence) -> Vec<String> {
-    let mut teller = Teller::default();
+    let mut teller = Teller {
+        names: names(sequence),
+        ..Teller::default()
+    };
     for (at, step) in sequence.steps.iter().enumerate() {
         let next = sequence.steps.get(at + 1).copied();
         teller.step(*step, next);
@@ -18,6 +21,8 @@ pub(super) fn docker(sequence: &Sequence) -> Vec<String> {
 /// What has been told so far.
 #[derive(Default)]
 struct Teller {
+    /// What the volumes are called, ready for a shell.
+    names: Vec<String>,
     lines: Vec<String>,
     /// How often each ID holds each volume.
     holds: BTreeMap<(u8, u8), u32>,
@@ -30,9 +35,11 @@ impl Teller {
     fn step(&mut self, step: Step, next: Option<Step>) {
         let line = match step {
             Step::Create { volume, options } => self.create(volume, options),
-            Step::Get { volume } => format!("docker volume inspect {}", v(volume)),
+            Step::Get { volume } => format!("docker volume inspect {}", self.v(volume)),
             Step::List => "docker volume ls".to_owned(),
-            Step::Path { volume } => format!("# Path of {}: no docker command sends it", v(volume)),
+            Step::Path { volume } => {
+                format!("# Path of {}: no docker command sends it", self.v(volume))
+            }
             Step::Mount { volume, id } => self.mount(volume, id, next),
             Step::Unmount { volume, id } => self.unmount(volume, id),
             Step::Remove { volume } => {
@@ -45,10 +52,10 @@ impl Teller {
                     format!(
                         "# Remove of {}, which is in use: from another engine, or after a restart of \
                          dockerd with live-restore while the plugin was away",
-                        v(volume)
+                        self.v(volume)
                     )
                 } else {
-                    format!("docker volume rm {}", v(volume))
+                    format!("docker volume rm {}", self.v(volume))
                 }
             }
             Step::Activate => "systemctl restart docker   # with live-restore".to_owned(),
@@ -89,7 +96,10 @@ impl Teller {
         } else {
             ""
         };
-        let command = format!("docker volume create -d {{plugin}}{bogus} {}", v(volume));
+        let command = format!(
+            "docker volume create -d {{plugin}}{bogus} {}",
+            self.v(volume)
+        );
         if self.created.contains(&volume) {
             return format!("# once more, from another engine: {command}");
         }
@@ -105,7 +115,7 @@ impl Teller {
             return format!(
                 "docker run -d --name {container} --volume-driver {{plugin}} -v {}:/data busybox sleep \
                  600",
-                v(volume)
+                self.v(volume)
             );
         }
         if next == Some(Step::Unmount { volume, id }) {
@@ -125,11 +135,16 @@ impl Teller {
             return format!(
                 "# Unmount of {} with an ID that does not hold it: comes after restarts of plugin or \
                  dockerd",
-                v(volume)
+                self.v(volume)
             );
         }
         *count -= 1;
         format!("docker rm -f {}", c(volume, id))
+    }
+
+    fn v(&self, volume: u8) -> String {
+        let name = self.names.get(usize::from(volume)).cloned();
+        name.unwrap_or_else(|| format!("v{}", volume + 1))
     }
 
     /// A command in a container that has the volume.
@@ -144,8 +159,23 @@ impl Teller {
     }
 }
 
-fn v(volume: u8) -> String {
-    format!("v{}", volume + 1)
+/// The names, spelt like each other as the sequence asks.
+fn names(sequence: &Sequence) -> Vec<String> {
+    let slashes = sequence.names.contains(&Spelling::Slashes);
+    let first = if slashes { "v_1" } else { "v1" };
+    let spelt = (1..)
+        .zip(&sequence.names)
+        .map(|(number, spelling)| match spelling {
+            _ if number == 1 => first.to_owned(),
+            Spelling::Plain => format!("v{number}"),
+            Spelling::Longer => format!("{first}1"),
+            Spelling::Capitals => first.to_uppercase(),
+            Spelling::Slashes => first.replace('_', "/"),
+            Spelling::Accent => format!("{first}\u{301}"),
+            Spelling::Blank => format!("'{first} '"),
+            Spelling::Upwards => format!("../../../tmp/{first}"),
+        });
+    spelt.collect()
 }
 
 fn c(volume: u8, id: u8) -> String {
@@ -181,5 +211,23 @@ mod tests {
         ");
         let crash = docker(&of(&[CREATE, MOUNT, Step::Activate, MOUNT]));
         assert!(crash.last().unwrap().contains("kill -9 $(pidof dockerd)"));
+    }
+
+    #[test]
+    fn names_are_as_alike_as_they_were() {
+        let two = |spelling| Sequence {
+            names: vec![Spelling::Plain, spelling],
+            steps: vec![CREATE, Step::Remove { volume: 1 }],
+        };
+        let told = |spelling| docker(&two(spelling)).join("; ");
+        let create = "docker volume create -d {plugin}";
+        assert_eq!(
+            told(Spelling::Capitals),
+            format!("{create} v1; docker volume rm V1")
+        );
+        assert_eq!(
+            told(Spelling::Slashes),
+            format!("{create} v_1; docker volume rm v/1")
+        );
     }
 }

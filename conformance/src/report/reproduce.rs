@@ -166,7 +166,8 @@ impl Aliases {
                 .enumerate()
                 .map(move |(at, text)| (text, format!("{prefix}{}", at + 1)))
         };
-        let mut all: Vec<_> = number("v", volumes).chain(number("id", ids)).collect();
+        let volumes = number("v", volumes).flat_map(|(name, alias)| alike(name, &alias));
+        let mut all: Vec<_> = volumes.chain(number("id", ids)).collect();
         // The longest first: one name may be the start of another.
         all.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         Self(all)
@@ -177,6 +178,22 @@ impl Aliases {
             text.replace(long, short)
         })
     }
+}
+
+/// A volume's name and the names that differ from it in case or slashes only, each with an alias that
+/// differs from the others just so: what is sent stays as it was.
+fn alike(name: String, alias: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let alias = if name.contains('_') {
+        let alias = alias.replacen('v', "v_", 1);
+        all.push((name.replace('_', "/"), alias.replace('_', "/")));
+        alias
+    } else {
+        alias.to_owned()
+    };
+    all.push((name.to_uppercase(), alias.to_uppercase()));
+    all.push((name, alias));
+    all
 }
 
 /// Whether an ID has the form of dockerd's own.

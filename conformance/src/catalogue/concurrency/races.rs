@@ -49,16 +49,17 @@ pub(super) async fn same_volume_mounts(cx: &mut Cx) -> CaseResult {
         answer.expect_ok(&format!("each of {crowd} Mounts at once succeeds"))?;
         held.push((id, answer));
     }
-    let Some(path) = held
-        .first()
-        .map(|(_, answer)| answer.mountpoint().to_owned())
-    else {
+    let paths: Vec<PathBuf> = held
+        .iter()
+        .map(|(_, answer)| PathBuf::from(answer.mountpoint()))
+        .collect();
+    let Some(path) = paths.last() else {
         return Ok(());
     };
-    let path = Path::new(&path);
     let token = token(cx, path).await?;
     let mut left = held.len();
-    for (id, _) in held {
+    // Each looks where it was told that the volume is: a plugin may tell each ID another place.
+    for ((id, _), path) in held.into_iter().zip(&paths) {
         if let Some(token) = &token {
             still_there(cx, path, token, &format!("while {left} of {crowd} hold it")).await?;
         }
