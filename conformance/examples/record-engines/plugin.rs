@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -32,6 +33,8 @@ struct State {
     volumes: BTreeMap<String, String>,
     faults: Vec<Value>,
     settings: BTreeMap<String, Value>,
+    /// When the last call came.
+    called: Option<Instant>,
 }
 
 /// What to do with a call.
@@ -96,10 +99,35 @@ impl Plugin {
                 .auto_date_header(false)
                 .title_case_headers(true)
                 .serve_connection(TokioIo::new(stream), service);
+            let idle = self.clone().idle();
             tokio::spawn(async {
-                // It ends with an error where a fault wants it to.
-                let _ = serving.await;
+                let mut serving = pin!(serving);
+                tokio::select! {
+                    // It ends with an error where a fault wants it to.
+                    _ = serving.as_mut() => {}
+                    () = idle => {
+                        serving.as_mut().graceful_shutdown();
+                        let _ = serving.await;
+                    }
+                }
             });
+        }
+    }
+
+    /// Is over when nobody has called for as long as the plugin keeps idle connections.
+    async fn idle(self) {
+        let limit = self
+            .state()
+            .settings
+            .get("idle_close")
+            .and_then(Value::as_f64);
+        let Some(limit) = limit.map(Duration::from_secs_f64) else {
+            return std::future::pending().await;
+        };
+        let mut since = Instant::now();
+        while since.elapsed() < limit {
+            tokio::time::sleep(limit.saturating_sub(since.elapsed())).await;
+            since = self.state().called.unwrap_or(since);
         }
     }
 
@@ -115,6 +143,7 @@ impl Plugin {
             .map_err(std::io::Error::other)?
             .to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        self.state().called = Some(Instant::now());
         let fault = self.next_fault(&path, &body);
         if let Some(delay) = fault["delay"].as_f64() {
             tokio::time::sleep(Duration::from_secs_f64(delay)).await;

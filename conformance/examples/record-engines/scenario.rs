@@ -45,30 +45,10 @@ pub(crate) fn unfit(recording: &Recording) -> Option<String> {
     }
     let first = |step: &Step| step.argv.first().cloned().unwrap_or_default();
     let steps = recording.commands.iter().map(first);
-    if let Some(step) = steps
+    steps
         .into_iter()
         .find(|step| !STEPS.contains(&step.as_str()))
-    {
-        return Some(format!("it has the step {step}"));
-    }
-    let set = recording
-        .commands
-        .iter()
-        .any(|step| step.argv.iter().any(|word| word == "idle_close"));
-    if set {
-        return Some("it has a plugin that closes idle connections".to_owned());
-    }
-    let images = ["img2", "newimg"];
-    let made = |step: &&Step| {
-        step.argv
-            .iter()
-            .any(|word| images.contains(&word.as_str()) || word == "build")
-    };
-    recording
-        .commands
-        .iter()
-        .find(made)
-        .map(|_| "it builds images".to_owned())
+        .map(|step| format!("it has the step {step}"))
 }
 
 /// Whether it may come to something else each time: commands run at once, or the engine walks through
@@ -197,9 +177,11 @@ impl Run<'_> {
         let files = self.engine.path("files").display().to_string();
         let there: Vec<String> = arguments
             .iter()
-            .map(|word| match word.strip_prefix("/files") {
-                Some(rest) => format!("{files}{rest}"),
-                None => (*word).to_owned(),
+            .map(|word| {
+                let rest = ["/files/", "/tmp/"]
+                    .iter()
+                    .find_map(|directory| word.strip_prefix(directory));
+                rest.map_or_else(|| (*word).to_owned(), |rest| format!("{files}/{rest}"))
             })
             .collect();
         let there: Vec<&str> = there.iter().map(String::as_str).collect();
