@@ -1,13 +1,18 @@
 //! A real dockerd of its own for each scenario.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a dockerd may take to start.
-const START: Duration = Duration::from_secs(60);
+/// How long a dockerd may take to start: it looks for the plugins of its volumes first.
+const START: Duration = Duration::from_secs(120);
+
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// What the scenarios' images are made of.
 pub(crate) struct Images {
@@ -88,38 +93,50 @@ fn run(command: &mut Command) -> Result<Output, String> {
 /// A dockerd that knows nothing yet but the images.
 pub(crate) struct Engine {
     directory: TempDir,
-    process: Child,
+    process: Option<Child>,
 }
 
 impl Engine {
     pub(crate) fn start(images: &Images) -> Result<Self, String> {
-        let program = std::env::var_os("VOLPLUG_DOCKERD")
-            .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
         let directory = tempfile::Builder::new()
             .prefix("re")
             .tempdir()
             .map_err(|error| error.to_string())?;
-        let place = |name: &str| directory.path().join(name);
-        let log = std::fs::File::create(place("log")).map_err(|error| error.to_string())?;
+        let mut engine = Self {
+            directory,
+            process: None,
+        };
+        engine.run(&[])?;
+        images.import(&engine)?;
+        Ok(engine)
+    }
+
+    /// Starts dockerd with what is there, and waits until it answers.
+    pub(crate) fn run(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let program = std::env::var_os("VOLPLUG_DOCKERD")
+            .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
+        let log = std::fs::File::create(self.path("log")).map_err(|error| error.to_string())?;
         let process = Command::new(program)
             .arg("--data-root")
-            .arg(place("data"))
+            .arg(self.path("data"))
             .arg("--exec-root")
-            .arg(place("exec"))
+            .arg(self.path("exec"))
             .arg("--pidfile")
-            .arg(place("pid"))
+            .arg(self.path("pid"))
             .arg("--host")
-            .arg(format!("unix://{}", place("docker.sock").display()))
+            .arg(self.host())
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let mut engine = Self { directory, process };
+        self.process = Some(process);
         let begun = Instant::now();
-        while run(&mut engine.docker(&["version"])).is_err() {
-            let ended = engine.process.try_wait().ok().flatten().is_some();
+        while run(&mut self.docker(&["version"])).is_err() {
+            let process = self.process.as_mut();
+            let ended = process.is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
             if ended || begun.elapsed() > START {
-                let log = std::fs::read_to_string(engine.path("log")).unwrap_or_default();
+                let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
                 return Err(format!(
                     "dockerd does not start: {}",
                     log.lines().last().unwrap_or_default()
@@ -127,8 +144,47 @@ impl Engine {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        images.import(&engine)?;
-        Ok(engine)
+        Ok(())
+    }
+
+    /// Sends dockerd a signal that it ends by, and waits until it has.
+    pub(crate) fn end(&mut self, signal: &str) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let pid = process.id().to_string();
+        let _ = Command::new("kill").args(["-s", signal, &pid]).status();
+        let _ = process.wait();
+    }
+
+    /// What the API answers to a request: the status and the body.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), String> {
+        let exchange = || {
+            let mut stream = UnixStream::connect(self.path("docker.sock"))?;
+            stream.set_read_timeout(Some(ANSWER))?;
+            // Of this version, since its answers end with the connection and come in one piece.
+            let head = format!("{method} {path} HTTP/1.0\r\nHost: docker");
+            let kind = "Content-Type: application/json";
+            let length = body.len();
+            write!(
+                stream,
+                "{head}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = exchange().map_err(|error: std::io::Error| error.to_string())?;
+        let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+            let status = head.split(' ').nth(1)?.parse().ok()?;
+            Some((status, body.to_owned()))
+        });
+        parts.ok_or_else(|| format!("{method} {path} is answered {answer:?}"))
     }
 
     /// A file beside its data.
@@ -141,11 +197,15 @@ impl Engine {
         let mut command = Command::new("docker");
         command
             .arg("-H")
-            .arg(format!("unix://{}", self.path("docker.sock").display()))
+            .arg(self.host())
             .args(arguments)
             .env("DOCKER_CONFIG", self.path("config"))
             .stdin(Stdio::null());
         command
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.path("docker.sock").display())
     }
 
     /// The versions of the engine and of the CLI.
@@ -172,10 +232,7 @@ impl Engine {
         if !left.is_empty() {
             let _ = self.docker(&["rm", "-f"]).args(left).output();
         }
-        if let Ok(pid) = std::fs::read_to_string(self.path("pid")) {
-            let _ = Command::new("kill").arg(pid.trim()).status();
-        }
-        let _ = self.process.wait();
+        self.end("TERM");
         unmount(self.directory.path());
     }
 }

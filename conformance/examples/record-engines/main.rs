@@ -6,8 +6,8 @@
 //!     record-engines RECORDINGS OUTPUT [SCENARIO…]
 //!
 //! Each scenario begins with an empty engine and a fresh plugin, and does what the commands of its
-//! recording say. Those that need more than a plugin in `/run/docker/plugins` (spec files, another
-//! place, a plugin or an engine that is started again) are named as not made. Where
+//! recording say. Those that need several plugins, or one elsewhere than in `/run/docker/plugins` or
+//! started again, are named as not made. Where
 //! commands run at once, or an engine walks through several volumes in any order, a scenario is made
 //! several times until it comes out equal.
 

@@ -21,8 +21,11 @@ const SOCKET: &str = "/run/docker/plugins/recvol.sock";
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Steps that can be made.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 12] = [
     "docker",
+    "@api",
+    "@dockerd-stop",
+    "@dockerd-start",
     "@plugin-fault",
     "@plugin-faults-clear",
     "@plugin-set",
@@ -62,7 +65,7 @@ pub(crate) fn varies(recording: &Recording) -> bool {
 
 /// Makes the recording of a scenario anew.
 pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, String> {
-    let engine = Engine::start(images)?;
+    let mut engine = Engine::start(images)?;
     // Before anything is done to it: there are answers of plugins of which dockerd dies.
     let (version, cli) = engine.versions()?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
@@ -87,16 +90,12 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
             proxy.serve(&listener, end).await
         })
     };
-    let run = Run {
-        engine: &engine,
+    let mut run = Run {
+        engine: &mut engine,
         plugin: &plugin,
         begun,
     };
-    let mut steps: Vec<Step> = Vec::new();
-    for step in &recorded.commands {
-        let step = run.step(&renamed(step, recorded.commands.iter().zip(&steps)));
-        steps.push(step);
-    }
+    let played = run.play(recorded);
     engine.stop();
     let _ = stop.send(());
     let served = runtime.block_on(serving);
@@ -110,7 +109,7 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
         cli,
         scenario: recorded.scenario.clone(),
         notes: recorded.notes.clone(),
-        commands: filed(steps, all.into_iter()),
+        commands: filed(played?, all.into_iter()),
         ..Recording::default()
     })
 }
@@ -132,13 +131,22 @@ fn renamed<'a>(step: &Step, before: impl Iterator<Item = (&'a Step, &'a Step)>) 
 }
 
 struct Run<'a> {
-    engine: &'a Engine,
+    engine: &'a mut Engine,
     plugin: &'a Plugin,
     begun: Instant,
 }
 
 impl Run<'_> {
-    fn step(&self, recorded: &Step) -> Step {
+    fn play(&mut self, recorded: &Recording) -> Result<Vec<Step>, String> {
+        let mut steps: Vec<Step> = Vec::new();
+        for step in &recorded.commands {
+            let step = self.step(&renamed(step, recorded.commands.iter().zip(&steps)))?;
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
+    fn step(&mut self, recorded: &Step) -> Result<Step, String> {
         let begun = self.begun.elapsed();
         let mut step = Step {
             argv: recorded.argv.clone(),
@@ -152,6 +160,13 @@ impl Run<'_> {
                 let done = self.docker(arguments).output();
                 take(&mut step, done);
             }
+            ["@api", method, path, body] => {
+                let (status, answer) = self.engine.request(method, path, body)?;
+                step.exit = Some(i32::from(status >= 400));
+                step.stdout = answer;
+            }
+            ["@dockerd-stop", signal] => self.engine.end(signal),
+            ["@dockerd-start", arguments @ ..] => self.engine.run(arguments)?,
             ["@parallel", ..] => self.parallel(recorded, &mut step),
             ["@plugin-fault", _, fault, ..] => self.plugin.fault(fault),
             ["@plugin-faults-clear", ..] => self.plugin.clear_faults(),
@@ -164,13 +179,11 @@ impl Run<'_> {
             _ => {}
         }
         step.duration = (self.begun.elapsed() - begun).as_secs_f64();
-        if words
-            .first()
-            .is_some_and(|word| matches!(*word, "docker" | "@parallel"))
-        {
+        let asked = ["docker", "@api", "@parallel", "@dockerd-start"];
+        if words.first().is_some_and(|word| asked.contains(word)) {
             std::thread::sleep(SETTLE);
         }
-        step
+        Ok(step)
     }
 
     fn docker(&self, arguments: &[&str]) -> Command {
