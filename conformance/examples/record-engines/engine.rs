@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use volplug_conformance::recording::{Recording, Step};
 
 /// How long a dockerd may take to start: it looks for the plugins of its volumes first.
 const START: Duration = Duration::from_secs(120);
@@ -55,12 +56,14 @@ impl Images {
         self.directory.path().join(format!("{name}.tar"))
     }
 
-    fn import(&self, engine: &Engine) -> Result<(), String> {
-        for (image, of, volume) in [
+    /// Gives an engine those that are wanted.
+    fn import(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+        let all = [
             ("busybox", "busybox", None),
             ("content", "content", None),
             ("volimg", "content", Some("VOLUME /data")),
-        ] {
+        ];
+        for (image, of, volume) in all.into_iter().filter(|(image, ..)| wanted(image)) {
             let mut import = engine.docker(&["import"]);
             // There are scenarios that name no command.
             let changes = [Some(r#"CMD ["sh"]"#), volume];
@@ -97,7 +100,9 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn start(images: &Images) -> Result<Self, String> {
+    /// Starts one for a scenario: with the images that its commands name, and as it will be started
+    /// again.
+    pub(crate) fn start(images: &Images, scenario: &Recording) -> Result<Self, String> {
         let directory = tempfile::Builder::new()
             .prefix("re")
             .tempdir()
@@ -106,8 +111,18 @@ impl Engine {
             directory,
             process: None,
         };
-        engine.run(&[])?;
-        images.import(&engine)?;
+        let again = |step: &&Step| {
+            step.argv
+                .first()
+                .is_some_and(|word| word == "@dockerd-start")
+        };
+        let again = scenario.commands.iter().find(again);
+        let arguments = again.into_iter().flat_map(|step| step.argv.iter().skip(1));
+        engine.run(&arguments.map(String::as_str).collect::<Vec<_>>())?;
+        images.import(&engine, |image| {
+            let mut words = scenario.commands.iter().flat_map(words);
+            words.any(|word| word.contains(image))
+        })?;
         Ok(engine)
     }
 
@@ -132,7 +147,8 @@ impl Engine {
             .map_err(|error| error.to_string())?;
         self.process = Some(process);
         let begun = Instant::now();
-        while run(&mut self.docker(&["version"])).is_err() {
+        // It accepts before it answers.
+        while self.request("GET", "/_ping", "").is_err() {
             let process = self.process.as_mut();
             let ended = process.is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
             if ended || begun.elapsed() > START {
@@ -235,6 +251,12 @@ impl Engine {
         self.end("TERM");
         unmount(self.directory.path());
     }
+}
+
+/// The words of a step's commands.
+fn words(step: &Step) -> Vec<&String> {
+    let parallel = step.parallel.iter().flat_map(words);
+    step.argv.iter().chain(parallel).collect()
 }
 
 /// What an engine that ended leaves mounted would keep its directory from being removed.

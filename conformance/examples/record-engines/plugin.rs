@@ -2,24 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::UnixListener;
+
+/// What the recorded plugins call themselves in their answers, each of them.
+const NAME: &str = "recvol";
 
 /// The content type of every answer that is not told otherwise.
 const TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
-
-/// The plugin's name in the recordings.
-pub(crate) const NAME: &str = "recvol";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plugin {
@@ -38,7 +30,7 @@ struct State {
 }
 
 /// What to do with a call.
-enum Answer {
+pub(crate) enum Answer {
     Body {
         status: u16,
         content_type: Option<String>,
@@ -91,90 +83,28 @@ impl Plugin {
         self.state().volumes.remove(name).is_some()
     }
 
-    pub(crate) async fn serve(self, listener: UnixListener) {
-        while let Ok((stream, _)) = listener.accept().await {
-            let plugin = self.clone();
-            let service = service_fn(move |request| plugin.clone().answer(request));
-            let serving = http1::Builder::new()
-                .auto_date_header(false)
-                .title_case_headers(true)
-                .serve_connection(TokioIo::new(stream), service);
-            let idle = self.clone().idle();
-            tokio::spawn(async {
-                let mut serving = pin!(serving);
-                tokio::select! {
-                    // It ends with an error where a fault wants it to.
-                    _ = serving.as_mut() => {}
-                    () = idle => {
-                        serving.as_mut().graceful_shutdown();
-                        let _ = serving.await;
-                    }
-                }
-            });
-        }
+    /// Knows no volume any more, and what it was told neither.
+    pub(crate) fn forget(&self) {
+        *self.state() = State::default();
     }
 
-    /// Is over when nobody has called for as long as the plugin keeps idle connections.
-    async fn idle(self) {
-        let limit = self
-            .state()
-            .settings
-            .get("idle_close")
-            .and_then(Value::as_f64);
-        let Some(limit) = limit.map(Duration::from_secs_f64) else {
-            return std::future::pending().await;
-        };
-        let mut since = Instant::now();
-        while since.elapsed() < limit {
-            tokio::time::sleep(limit.saturating_sub(since.elapsed())).await;
-            since = self.state().called.unwrap_or(since);
-        }
+    /// How long the plugin keeps connections on which nobody calls, if not forever.
+    pub(crate) fn keeps_idle(&self) -> Option<Duration> {
+        let state = self.state();
+        let limit = state.settings.get("idle_close")?.as_f64()?;
+        Some(Duration::from_secs_f64(limit))
     }
 
-    async fn answer(
-        self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        let path = request.uri().path().trim_start_matches('/').to_owned();
-        let body = request
-            .into_body()
-            .collect()
-            .await
-            .map_err(std::io::Error::other)?
-            .to_bytes();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        self.state().called = Some(Instant::now());
-        let fault = self.next_fault(&path, &body);
-        if let Some(delay) = fault["delay"].as_f64() {
-            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
-        }
-        match self.decide(&path, &body, &fault) {
-            Answer::Close => Err(std::io::Error::other("told to hang up")),
-            Answer::Hang => std::future::pending().await,
-            Answer::Body {
-                status,
-                content_type,
-                headers,
-                body,
-            } => {
-                let mut response = Response::builder()
-                    .status(StatusCode::from_u16(status).map_err(std::io::Error::other)?);
-                if let Some(content_type) = content_type.filter(|text| !text.is_empty()) {
-                    response = response.header("Content-Type", content_type);
-                }
-                for (name, value) in headers {
-                    response = response.header(name, value);
-                }
-                response
-                    .body(Full::new(Bytes::from(body)))
-                    .map_err(std::io::Error::other)
-            }
-        }
+    /// When the last call came.
+    pub(crate) fn called(&self) -> Option<Instant> {
+        self.state().called
     }
 
-    /// The first fault that is meant for the call and not used up.
-    fn next_fault(&self, path: &str, body: &Value) -> Value {
-        for fault in &mut self.state().faults {
+    /// The first fault that is meant for the call that came and not used up.
+    pub(crate) fn next_fault(&self, path: &str, body: &Value) -> Value {
+        let mut state = self.state();
+        state.called = Some(Instant::now());
+        for fault in &mut state.faults {
             let meant =
                 fault["path"] == path && (fault["name"].is_null() || fault["name"] == body["Name"]);
             if !meant || fault["count"] == 0 {
@@ -192,7 +122,7 @@ impl Plugin {
         Value::Null
     }
 
-    fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
+    pub(crate) fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
         // A status alone is that of the usual answer.
         let replaced = ["err", "body", "json", "close", "hang"]
             .iter()
