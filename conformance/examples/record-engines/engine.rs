@@ -97,6 +97,8 @@ fn run(command: &mut Command) -> Result<Output, String> {
 pub(crate) struct Engine {
     directory: TempDir,
     process: Option<Child>,
+    /// How much of the log was read.
+    read: usize,
 }
 
 impl Engine {
@@ -110,6 +112,7 @@ impl Engine {
         let mut engine = Self {
             directory,
             process: None,
+            read: 0,
         };
         let again = |step: &&Step| {
             step.argv
@@ -130,7 +133,9 @@ impl Engine {
     pub(crate) fn run(&mut self, arguments: &[&str]) -> Result<(), String> {
         let program = std::env::var_os("VOLPLUG_DOCKERD")
             .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
-        let log = std::fs::File::create(self.path("log")).map_err(|error| error.to_string())?;
+        let mut log = std::fs::File::options();
+        let log = log.create(true).append(true).open(self.path("log"));
+        let log = log.map_err(|error| error.to_string())?;
         let process = Command::new(program)
             .arg("--data-root")
             .arg(self.path("data"))
@@ -152,15 +157,28 @@ impl Engine {
             let process = self.process.as_mut();
             let ended = process.is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
             if ended || begun.elapsed() > START {
-                let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
-                return Err(format!(
-                    "dockerd does not start: {}",
-                    log.lines().last().unwrap_or_default()
-                ));
+                let log = self.log();
+                let last = log.lines().last().unwrap_or_default();
+                return Err(format!("dockerd does not start: {last}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.path("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The warnings and errors that dockerd has written since this was asked last.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
+        let log = self.log();
+        let whole = log.rfind('\n').map_or(0, |at| at + 1);
+        let new = log.get(self.read..whole).unwrap_or_default();
+        self.read = whole;
+        let complains = |line: &&str| line.contains("level=warn") || line.contains("level=error");
+        new.lines().filter(complains).map(str::to_owned).collect()
     }
 
     /// Sends dockerd a signal that it ends by, and waits until it has.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// What the recorded plugins call themselves in their answers, each of them.
@@ -21,12 +22,19 @@ pub(crate) struct Plugin {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The volumes, and when they were made.
-    volumes: BTreeMap<String, String>,
+    volumes: BTreeMap<String, Volume>,
     faults: Vec<Value>,
     settings: BTreeMap<String, Value>,
     /// When the last call came.
     called: Option<Instant>,
+}
+
+#[derive(Debug, Serialize)]
+struct Volume {
+    opts: Value,
+    created: String,
+    /// How often it is mounted, by the ID.
+    mounts: BTreeMap<String, u64>,
 }
 
 /// What to do with a call.
@@ -70,17 +78,30 @@ impl Plugin {
     }
 
     /// A volume appears behind the engine's back.
-    pub(crate) fn create(&self, name: &str) {
-        let now = jiff::Timestamp::now()
+    pub(crate) fn create(&self, name: &str, opts: Value) {
+        let created = jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string();
-        self.state().volumes.entry(name.to_owned()).or_insert(now);
+        let volume = Volume {
+            opts,
+            created,
+            mounts: BTreeMap::new(),
+        };
+        self.state()
+            .volumes
+            .entry(name.to_owned())
+            .or_insert(volume);
         let _ = std::fs::create_dir_all(self.root.join(name));
     }
 
     /// A volume goes behind the engine's back.
     pub(crate) fn remove(&self, name: &str) -> bool {
         self.state().volumes.remove(name).is_some()
+    }
+
+    /// The volumes and who holds them.
+    pub(crate) fn known(&self) -> Value {
+        json!(self.state().volumes)
     }
 
     /// Knows no volume any more, and what it was told neither.
@@ -181,7 +202,7 @@ impl Plugin {
             "Plugin.Activate" => json!({"Implements": ["VolumeDriver"]}),
             "VolumeDriver.Capabilities" => json!({"Capabilities": {"Scope": "local"}}),
             "VolumeDriver.Create" => {
-                self.create(name);
+                self.create(name, body["Opts"].clone());
                 json!({"Err": ""})
             }
             "VolumeDriver.List" => {
@@ -201,9 +222,15 @@ impl Plugin {
             }
             "VolumeDriver.Get" => json!({"Volume": self.shown(name, true), "Err": ""}),
             "VolumeDriver.Path" | "VolumeDriver.Mount" => {
+                if path == "VolumeDriver.Mount" {
+                    self.hold(name, body, |held| held + 1);
+                }
                 json!({"Mountpoint": mountpoint, "Err": ""})
             }
-            "VolumeDriver.Unmount" => json!({"Err": ""}),
+            "VolumeDriver.Unmount" => {
+                self.hold(name, body, |held| held.saturating_sub(1));
+                json!({"Err": ""})
+            }
             "VolumeDriver.Remove" => {
                 self.remove(name);
                 json!({"Err": ""})
@@ -215,6 +242,17 @@ impl Plugin {
             text.truncate(text.trim_end().len());
         }
         Some(text)
+    }
+
+    fn hold(&self, name: &str, body: &Value, now: impl FnOnce(u64) -> u64) {
+        let mut state = self.state();
+        let (Some(volume), Some(id)) = (state.volumes.get_mut(name), body["ID"].as_str()) else {
+            return;
+        };
+        let held = now(volume.mounts.remove(id).unwrap_or_default());
+        if held > 0 {
+            volume.mounts.insert(id.to_owned(), held);
+        }
     }
 
     fn shown(&self, name: &str, with_time: bool) -> Value {
@@ -229,7 +267,7 @@ impl Plugin {
             volume["Mountpoint"] = self.root.join(name).display().to_string().into();
         }
         if with_time {
-            volume["CreatedAt"] = state.volumes.get(name).cloned().into();
+            volume["CreatedAt"] = json!(state.volumes.get(name).map(|volume| &volume.created));
         }
         volume
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -123,6 +124,15 @@ impl Plugins {
         found
             .map(|member| &member.plugin)
             .ok_or_else(|| format!("there is no plugin {name}"))
+    }
+
+    /// What each of them knows, without secrets.
+    pub(crate) fn known(&self) -> Value {
+        let each = self.all.iter();
+        let known: Value = each
+            .map(|member| (member.name.clone(), member.plugin.known()))
+            .collect();
+        serde_json::from_str(&Mask::default().body(known.to_string())).unwrap_or_default()
     }
 
     /// A plugin that is not there, and is asked late in the course of a step, appears meanwhile:

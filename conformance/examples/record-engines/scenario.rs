@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::Value;
 use volplug_conformance::recording::{Call, Recording, Seen, Step};
 
 use super::engine::{Engine, Images};
@@ -36,7 +37,9 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
         plugins,
         files,
     };
+    run.engine.complaints();
     let played = run.play(recorded);
+    let plugin_final_state = run.plugins.known();
     run.engine.stop();
     let seen = run.plugins.end()?;
     Ok(Recording {
@@ -45,7 +48,7 @@ pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, S
         scenario: recorded.scenario.clone(),
         notes: recorded.notes.clone(),
         commands: filed(played?, seen),
-        ..Recording::default()
+        plugin_final_state,
     })
 }
 
@@ -107,7 +110,7 @@ impl Run {
             ["@plugin-fault", of, fault, ..] => self.plugins.get(of)?.fault(fault),
             ["@plugin-faults-clear", of, ..] => self.plugins.get(of)?.clear_faults(),
             ["@plugin-set", of, key, value, ..] => self.plugins.get(of)?.set(key, value),
-            ["@plugin-oob-create", of, name, ..] => self.plugins.get(of)?.create(name),
+            ["@plugin-oob-create", of, name, ..] => self.plugins.get(of)?.create(name, Value::Null),
             ["@plugin-oob-delete", of, name, ..] => _ = self.plugins.get(of)?.remove(name),
             ["@plugin-kill", of, how] => self.plugins.kill(of, *how == "socket-unlinked")?,
             ["@plugin-start", of, ..] => self.plugins.appear_after(of, Duration::ZERO)?,
@@ -129,6 +132,7 @@ impl Run {
         if words.first().is_some_and(|word| asked.contains(word)) {
             std::thread::sleep(SETTLE);
         }
+        step.daemon_log = self.engine.complaints();
         Ok(step)
     }
 
