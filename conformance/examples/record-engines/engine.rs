@@ -1,13 +1,19 @@
 //! A real dockerd of its own for each scenario.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use volplug_conformance::recording::{Recording, Step};
 
-/// How long a dockerd may take to start.
-const START: Duration = Duration::from_secs(60);
+/// How long a dockerd may take to start: it looks for the plugins of its volumes first.
+const START: Duration = Duration::from_secs(120);
+
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// What the scenarios' images are made of.
 pub(crate) struct Images {
@@ -50,12 +56,14 @@ impl Images {
         self.directory.path().join(format!("{name}.tar"))
     }
 
-    fn import(&self, engine: &Engine) -> Result<(), String> {
-        for (image, of, volume) in [
+    /// Gives an engine those that are wanted.
+    fn import(&self, engine: &Engine, wanted: impl Fn(&str) -> bool) -> Result<(), String> {
+        let all = [
             ("busybox", "busybox", None),
             ("content", "content", None),
             ("volimg", "content", Some("VOLUME /data")),
-        ] {
+        ];
+        for (image, of, volume) in all.into_iter().filter(|(image, ..)| wanted(image)) {
             let mut import = engine.docker(&["import"]);
             // There are scenarios that name no command.
             let changes = [Some(r#"CMD ["sh"]"#), volume];
@@ -88,47 +96,129 @@ fn run(command: &mut Command) -> Result<Output, String> {
 /// A dockerd that knows nothing yet but the images.
 pub(crate) struct Engine {
     directory: TempDir,
-    process: Child,
+    process: Option<Child>,
+    /// How much of the log was read.
+    read: usize,
 }
 
 impl Engine {
-    pub(crate) fn start(images: &Images) -> Result<Self, String> {
-        let program = std::env::var_os("VOLPLUG_DOCKERD")
-            .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
+    /// Starts one for a scenario: with the images that its commands name, and as it will be started
+    /// again.
+    pub(crate) fn start(images: &Images, scenario: &Recording) -> Result<Self, String> {
         let directory = tempfile::Builder::new()
             .prefix("re")
             .tempdir()
             .map_err(|error| error.to_string())?;
-        let place = |name: &str| directory.path().join(name);
-        let log = std::fs::File::create(place("log")).map_err(|error| error.to_string())?;
+        let mut engine = Self {
+            directory,
+            process: None,
+            read: 0,
+        };
+        let again = |step: &&Step| {
+            step.argv
+                .first()
+                .is_some_and(|word| word == "@dockerd-start")
+        };
+        let again = scenario.commands.iter().find(again);
+        let arguments = again.into_iter().flat_map(|step| step.argv.iter().skip(1));
+        engine.run(&arguments.map(String::as_str).collect::<Vec<_>>())?;
+        images.import(&engine, |image| {
+            let mut words = scenario.commands.iter().flat_map(words);
+            words.any(|word| word.contains(image))
+        })?;
+        Ok(engine)
+    }
+
+    /// Starts dockerd with what is there, and waits until it answers.
+    pub(crate) fn run(&mut self, arguments: &[&str]) -> Result<(), String> {
+        let program = std::env::var_os("VOLPLUG_DOCKERD")
+            .ok_or("it takes a dockerd of ci/real-engine: VOLPLUG_DOCKERD is not set")?;
+        let mut log = std::fs::File::options();
+        let log = log.create(true).append(true).open(self.path("log"));
+        let log = log.map_err(|error| error.to_string())?;
         let process = Command::new(program)
             .arg("--data-root")
-            .arg(place("data"))
+            .arg(self.path("data"))
             .arg("--exec-root")
-            .arg(place("exec"))
+            .arg(self.path("exec"))
             .arg("--pidfile")
-            .arg(place("pid"))
+            .arg(self.path("pid"))
             .arg("--host")
-            .arg(format!("unix://{}", place("docker.sock").display()))
+            .arg(self.host())
+            .args(arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let mut engine = Self { directory, process };
+        self.process = Some(process);
         let begun = Instant::now();
-        while run(&mut engine.docker(&["version"])).is_err() {
-            let ended = engine.process.try_wait().ok().flatten().is_some();
+        // It accepts before it answers.
+        while self.request("GET", "/_ping", "").is_err() {
+            let process = self.process.as_mut();
+            let ended = process.is_none_or(|process| !matches!(process.try_wait(), Ok(None)));
             if ended || begun.elapsed() > START {
-                let log = std::fs::read_to_string(engine.path("log")).unwrap_or_default();
-                return Err(format!(
-                    "dockerd does not start: {}",
-                    log.lines().last().unwrap_or_default()
-                ));
+                let log = self.log();
+                let last = log.lines().last().unwrap_or_default();
+                return Err(format!("dockerd does not start: {last}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        images.import(&engine)?;
-        Ok(engine)
+        Ok(())
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.path("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    /// The warnings and errors that dockerd has written since this was asked last.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
+        let log = self.log();
+        let whole = log.rfind('\n').map_or(0, |at| at + 1);
+        let new = log.get(self.read..whole).unwrap_or_default();
+        self.read = whole;
+        let complains = |line: &&str| line.contains("level=warn") || line.contains("level=error");
+        new.lines().filter(complains).map(str::to_owned).collect()
+    }
+
+    /// Sends dockerd a signal that it ends by, and waits until it has.
+    pub(crate) fn end(&mut self, signal: &str) {
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        let pid = process.id().to_string();
+        let _ = Command::new("kill").args(["-s", signal, &pid]).status();
+        let _ = process.wait();
+    }
+
+    /// What the API answers to a request: the status and the body.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, String), String> {
+        let exchange = || {
+            let mut stream = UnixStream::connect(self.path("docker.sock"))?;
+            stream.set_read_timeout(Some(ANSWER))?;
+            // Of this version, since its answers end with the connection and come in one piece.
+            let head = format!("{method} {path} HTTP/1.0\r\nHost: docker");
+            let kind = "Content-Type: application/json";
+            let length = body.len();
+            write!(
+                stream,
+                "{head}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = exchange().map_err(|error: std::io::Error| error.to_string())?;
+        let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+            let status = head.split(' ').nth(1)?.parse().ok()?;
+            Some((status, body.to_owned()))
+        });
+        parts.ok_or_else(|| format!("{method} {path} is answered {answer:?}"))
     }
 
     /// A file beside its data.
@@ -141,11 +231,15 @@ impl Engine {
         let mut command = Command::new("docker");
         command
             .arg("-H")
-            .arg(format!("unix://{}", self.path("docker.sock").display()))
+            .arg(self.host())
             .args(arguments)
             .env("DOCKER_CONFIG", self.path("config"))
             .stdin(Stdio::null());
         command
+    }
+
+    fn host(&self) -> String {
+        format!("unix://{}", self.path("docker.sock").display())
     }
 
     /// The versions of the engine and of the CLI.
@@ -172,12 +266,15 @@ impl Engine {
         if !left.is_empty() {
             let _ = self.docker(&["rm", "-f"]).args(left).output();
         }
-        if let Ok(pid) = std::fs::read_to_string(self.path("pid")) {
-            let _ = Command::new("kill").arg(pid.trim()).status();
-        }
-        let _ = self.process.wait();
+        self.end("TERM");
         unmount(self.directory.path());
     }
+}
+
+/// The words of a step's commands.
+fn words(step: &Step) -> Vec<&String> {
+    let parallel = step.parallel.iter().flat_map(words);
+    step.argv.iter().chain(parallel).collect()
 }
 
 /// What an engine that ended leaves mounted would keep its directory from being removed.

@@ -6,8 +6,8 @@
 //!     record-engines RECORDINGS OUTPUT [SCENARIO…]
 //!
 //! Each scenario begins with an empty engine and a fresh plugin, and does what the commands of its
-//! recording say. Those that need more than a plugin in `/run/docker/plugins` (spec files, another
-//! place, a plugin or an engine that is started again) are named as not made. Where
+//! recording say. Files in `/etc` and `/usr/lib`, by which an engine finds plugins, are written as the
+//! recordings say: it takes a mount namespace in which that is nobody else's. Where
 //! commands run at once, or an engine walks through several volumes in any order, a scenario is made
 //! several times until it comes out equal.
 
@@ -17,13 +17,17 @@
 )]
 
 mod engine;
+mod files;
+mod place;
 mod plugin;
+mod plugins;
 mod scenario;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use volplug_conformance::recording::{Recording, diff};
+use volplug_conformance::recording::{Difference, Recording, diff};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,35 +53,23 @@ fn record(arguments: &[String]) -> Result<bool, String> {
     for path in files(Path::new(recordings), wanted)? {
         let recorded = Recording::read(&path)?;
         let name = &recorded.scenario;
-        if let Some(why) = scenario::unfit(&recorded) {
-            println!("{name:<44} not made: {why}");
-            left += 1;
-            continue;
-        }
-        let made = |_| scenario::make(&recorded, &images).map_err(|why| format!("{name}: {why}"));
         let tries = if scenario::varies(&recorded) {
             TRIES
         } else {
             1
         };
-        let mut found = None;
-        for made in (0..tries).map(made) {
-            let made = made?;
-            write(
-                &Path::new(output)
-                    .join(&made.engine)
-                    .join(format!("{name}.json")),
-                &made,
-            )?;
-            found = Some(diff(&recorded, &made)).filter(|found| !found.is_none());
-            if found.is_none() {
-                break;
+        let found = match again(&recorded, &images, Path::new(output), tries) {
+            Ok(None) => {
+                println!("{name:<44} equal");
+                equal += 1;
+                continue;
             }
-        }
-        let Some(found) = found else {
-            println!("{name:<44} equal");
-            equal += 1;
-            continue;
+            Ok(Some(found)) => found,
+            Err(why) => {
+                println!("{name:<44} not made: {why}");
+                left += 1;
+                continue;
+            }
         };
         let what: Vec<&str> = found
             .endpoints
@@ -95,7 +87,27 @@ fn record(arguments: &[String]) -> Result<bool, String> {
         }
     }
     println!("{equal} equal, {differing} differ, {by_chance} differ as they may, {left} not made");
-    Ok(differing > 0)
+    Ok(differing + left > 0)
+}
+
+/// Makes a recording until it is equal, and tells how the last one differs.
+fn again(
+    recorded: &Recording,
+    images: &engine::Images,
+    output: &Path,
+    tries: usize,
+) -> Result<Option<Difference>, String> {
+    let mut found = None;
+    for _ in 0..tries {
+        let made = scenario::make(recorded, images)?;
+        let file = format!("{}.json", recorded.scenario);
+        write(&output.join(&made.engine).join(file), &made)?;
+        found = Some(diff(recorded, &made)).filter(|found| !found.is_none());
+        if found.is_none() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn files(directory: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, String> {

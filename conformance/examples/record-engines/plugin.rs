@@ -3,22 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::net::UnixListener;
+
+/// What the recorded plugins call themselves in their answers, each of them.
+const NAME: &str = "recvol";
 
 /// The content type of every answer that is not told otherwise.
 const TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
-
-/// The plugin's name in the recordings.
-pub(crate) const NAME: &str = "recvol";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plugin {
@@ -28,14 +22,23 @@ pub(crate) struct Plugin {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The volumes, and when they were made.
-    volumes: BTreeMap<String, String>,
+    volumes: BTreeMap<String, Volume>,
     faults: Vec<Value>,
     settings: BTreeMap<String, Value>,
+    /// When the last call came.
+    called: Option<Instant>,
+}
+
+#[derive(Debug, Serialize)]
+struct Volume {
+    opts: Value,
+    created: String,
+    /// How often it is mounted, by the ID.
+    mounts: BTreeMap<String, u64>,
 }
 
 /// What to do with a call.
-enum Answer {
+pub(crate) enum Answer {
     Body {
         status: u16,
         content_type: Option<String>,
@@ -75,11 +78,19 @@ impl Plugin {
     }
 
     /// A volume appears behind the engine's back.
-    pub(crate) fn create(&self, name: &str) {
-        let now = jiff::Timestamp::now()
+    pub(crate) fn create(&self, name: &str, opts: Value) {
+        let created = jiff::Timestamp::now()
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string();
-        self.state().volumes.entry(name.to_owned()).or_insert(now);
+        let volume = Volume {
+            opts,
+            created,
+            mounts: BTreeMap::new(),
+        };
+        self.state()
+            .volumes
+            .entry(name.to_owned())
+            .or_insert(volume);
         let _ = std::fs::create_dir_all(self.root.join(name));
     }
 
@@ -88,64 +99,33 @@ impl Plugin {
         self.state().volumes.remove(name).is_some()
     }
 
-    pub(crate) async fn serve(self, listener: UnixListener) {
-        while let Ok((stream, _)) = listener.accept().await {
-            let plugin = self.clone();
-            let service = service_fn(move |request| plugin.clone().answer(request));
-            let serving = http1::Builder::new()
-                .auto_date_header(false)
-                .title_case_headers(true)
-                .serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(async {
-                // It ends with an error where a fault wants it to.
-                let _ = serving.await;
-            });
-        }
+    /// The volumes and who holds them.
+    pub(crate) fn known(&self) -> Value {
+        json!(self.state().volumes)
     }
 
-    async fn answer(
-        self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, std::io::Error> {
-        let path = request.uri().path().trim_start_matches('/').to_owned();
-        let body = request
-            .into_body()
-            .collect()
-            .await
-            .map_err(std::io::Error::other)?
-            .to_bytes();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let fault = self.next_fault(&path, &body);
-        if let Some(delay) = fault["delay"].as_f64() {
-            tokio::time::sleep(Duration::from_secs_f64(delay)).await;
-        }
-        match self.decide(&path, &body, &fault) {
-            Answer::Close => Err(std::io::Error::other("told to hang up")),
-            Answer::Hang => std::future::pending().await,
-            Answer::Body {
-                status,
-                content_type,
-                headers,
-                body,
-            } => {
-                let mut response = Response::builder()
-                    .status(StatusCode::from_u16(status).map_err(std::io::Error::other)?);
-                if let Some(content_type) = content_type.filter(|text| !text.is_empty()) {
-                    response = response.header("Content-Type", content_type);
-                }
-                for (name, value) in headers {
-                    response = response.header(name, value);
-                }
-                response
-                    .body(Full::new(Bytes::from(body)))
-                    .map_err(std::io::Error::other)
-            }
-        }
+    /// Knows no volume any more, and what it was told neither.
+    pub(crate) fn forget(&self) {
+        *self.state() = State::default();
     }
 
-    /// The first fault that is meant for the call and not used up.
-    fn next_fault(&self, path: &str, body: &Value) -> Value {
-        for fault in &mut self.state().faults {
+    /// How long the plugin keeps connections on which nobody calls, if not forever.
+    pub(crate) fn keeps_idle(&self) -> Option<Duration> {
+        let state = self.state();
+        let limit = state.settings.get("idle_close")?.as_f64()?;
+        Some(Duration::from_secs_f64(limit))
+    }
+
+    /// When the last call came.
+    pub(crate) fn called(&self) -> Option<Instant> {
+        self.state().called
+    }
+
+    /// The first fault that is meant for the call that came and not used up.
+    pub(crate) fn next_fault(&self, path: &str, body: &Value) -> Value {
+        let mut state = self.state();
+        state.called = Some(Instant::now());
+        for fault in &mut state.faults {
             let meant =
                 fault["path"] == path && (fault["name"].is_null() || fault["name"] == body["Name"]);
             if !meant || fault["count"] == 0 {
@@ -163,7 +143,7 @@ impl Plugin {
         Value::Null
     }
 
-    fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
+    pub(crate) fn decide(&self, path: &str, body: &Value, fault: &Value) -> Answer {
         // A status alone is that of the usual answer.
         let replaced = ["err", "body", "json", "close", "hang"]
             .iter()
@@ -222,7 +202,7 @@ impl Plugin {
             "Plugin.Activate" => json!({"Implements": ["VolumeDriver"]}),
             "VolumeDriver.Capabilities" => json!({"Capabilities": {"Scope": "local"}}),
             "VolumeDriver.Create" => {
-                self.create(name);
+                self.create(name, body["Opts"].clone());
                 json!({"Err": ""})
             }
             "VolumeDriver.List" => {
@@ -242,9 +222,15 @@ impl Plugin {
             }
             "VolumeDriver.Get" => json!({"Volume": self.shown(name, true), "Err": ""}),
             "VolumeDriver.Path" | "VolumeDriver.Mount" => {
+                if path == "VolumeDriver.Mount" {
+                    self.hold(name, body, |held| held + 1);
+                }
                 json!({"Mountpoint": mountpoint, "Err": ""})
             }
-            "VolumeDriver.Unmount" => json!({"Err": ""}),
+            "VolumeDriver.Unmount" => {
+                self.hold(name, body, |held| held.saturating_sub(1));
+                json!({"Err": ""})
+            }
             "VolumeDriver.Remove" => {
                 self.remove(name);
                 json!({"Err": ""})
@@ -256,6 +242,17 @@ impl Plugin {
             text.truncate(text.trim_end().len());
         }
         Some(text)
+    }
+
+    fn hold(&self, name: &str, body: &Value, now: impl FnOnce(u64) -> u64) {
+        let mut state = self.state();
+        let (Some(volume), Some(id)) = (state.volumes.get_mut(name), body["ID"].as_str()) else {
+            return;
+        };
+        let held = now(volume.mounts.remove(id).unwrap_or_default());
+        if held > 0 {
+            volume.mounts.insert(id.to_owned(), held);
+        }
     }
 
     fn shown(&self, name: &str, with_time: bool) -> Value {
@@ -270,7 +267,7 @@ impl Plugin {
             volume["Mountpoint"] = self.root.join(name).display().to_string().into();
         }
         if with_time {
-            volume["CreatedAt"] = state.volumes.get(name).cloned().into();
+            volume["CreatedAt"] = json!(state.volumes.get(name).map(|volume| &volume.created));
         }
         volume
     }

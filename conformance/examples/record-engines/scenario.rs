@@ -1,75 +1,19 @@
 //! One scenario: its commands against a fresh engine, and what was recorded meanwhile.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::net::UnixListener;
-use tokio::sync::oneshot;
-use volplug_conformance::recording::{Call, Mask, Proxy, Recording, Seen, Step, bind};
-use volplug_conformance::wire::Address;
+use serde_json::Value;
+use volplug_conformance::recording::{Call, Recording, Seen, Step};
 
 use super::engine::{Engine, Images};
-use super::plugin::{NAME, Plugin};
-
-/// Where dockerd looks for the plugin.
-const SOCKET: &str = "/run/docker/plugins/recvol.sock";
+use super::files::Files;
+use super::place::certified;
+use super::plugins::Plugins;
 
 /// What an engine does in the background belongs to the command before, if it does it within this.
 const SETTLE: Duration = Duration::from_millis(300);
-
-/// Steps that can be made.
-const STEPS: [&str; 9] = [
-    "docker",
-    "@plugin-fault",
-    "@plugin-faults-clear",
-    "@plugin-set",
-    "@plugin-oob-create",
-    "@plugin-oob-delete",
-    "@parallel",
-    "@sleep",
-    "@end",
-];
-
-/// Why a scenario cannot be made.
-pub(crate) fn unfit(recording: &Recording) -> Option<String> {
-    let other = recording.calls().find(|(_, call)| call.plugin != NAME);
-    if let Some((_, call)) = other {
-        return Some(format!("it has another plugin, {}", call.plugin));
-    }
-    // Scenarios in which the plugin is absent, or listens elsewhere, do not say so by a step.
-    if recording.scenario.starts_with("discovery-") {
-        return Some("the plugin listens elsewhere".to_owned());
-    }
-    let first = |step: &Step| step.argv.first().cloned().unwrap_or_default();
-    let steps = recording.commands.iter().map(first);
-    if let Some(step) = steps
-        .into_iter()
-        .find(|step| !STEPS.contains(&step.as_str()))
-    {
-        return Some(format!("it has the step {step}"));
-    }
-    let set = recording
-        .commands
-        .iter()
-        .any(|step| step.argv.iter().any(|word| word == "idle_close"));
-    if set {
-        return Some("it has a plugin that closes idle connections".to_owned());
-    }
-    let images = ["img2", "newimg"];
-    let made = |step: &&Step| {
-        step.argv
-            .iter()
-            .any(|word| images.contains(&word.as_str()) || word == "build")
-    };
-    recording
-        .commands
-        .iter()
-        .find(made)
-        .map(|_| "it builds images".to_owned())
-}
 
 /// Whether it may come to something else each time: commands run at once, or the engine walks through
 /// several volumes, in the order of a Go map, until one of them fails.
@@ -82,56 +26,29 @@ pub(crate) fn varies(recording: &Recording) -> bool {
 
 /// Makes the recording of a scenario anew.
 pub(crate) fn make(recorded: &Recording, images: &Images) -> Result<Recording, String> {
-    let engine = Engine::start(images)?;
+    let engine = Engine::start(images, recorded)?;
     // Before anything is done to it: there are answers of plugins of which dockerd dies.
     let (version, cli) = engine.versions()?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let (seen, all) = channel();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let begun = Instant::now();
-    let plugin = Plugin::new(engine.path("volumes"));
-    let files = engine.path("files");
-    std::fs::create_dir_all(&files).map_err(|error| error.to_string())?;
-    std::fs::write(files.join("in1"), "in1\n").map_err(|error| error.to_string())?;
-    let upstream = engine.path("plugin.sock");
-    let serving = {
-        let _entered = runtime.enter();
-        let listener = UnixListener::bind(&upstream).map_err(|error| error.to_string())?;
-        runtime.spawn(plugin.clone().serve(listener));
-        let listener = bind(Path::new(SOCKET), None)?;
-        let proxy = Proxy::new(NAME, Address::Unix(upstream), Mask::default(), seen);
-        runtime.spawn(async move {
-            let end = async {
-                let _ = stopped.await;
-            };
-            proxy.serve(&listener, end).await
-        })
+    let (certificate, tls) = certified().map_err(|error| error.to_string())?;
+    let mut files = Files::new(engine.path("files"), certificate)?;
+    let plugins = Plugins::start(recorded, &engine, &mut files, &tls)?;
+    let mut run = Run {
+        engine,
+        plugins,
+        files,
     };
-    let run = Run {
-        engine: &engine,
-        plugin: &plugin,
-        begun,
-    };
-    let mut steps: Vec<Step> = Vec::new();
-    for step in &recorded.commands {
-        let step = run.step(&renamed(step, recorded.commands.iter().zip(&steps)));
-        steps.push(step);
-    }
-    engine.stop();
-    let _ = stop.send(());
-    let served = runtime.block_on(serving);
-    let _ = std::fs::remove_file(SOCKET);
-    runtime.shutdown_background();
-    served
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
+    run.engine.complaints();
+    let played = run.play(recorded);
+    let plugin_final_state = run.plugins.known();
+    run.engine.stop();
+    let seen = run.plugins.end()?;
     Ok(Recording {
         engine: version,
         cli,
         scenario: recorded.scenario.clone(),
         notes: recorded.notes.clone(),
-        commands: filed(steps, all.into_iter()),
-        ..Recording::default()
+        commands: filed(played?, seen),
+        plugin_final_state,
     })
 }
 
@@ -151,56 +68,78 @@ fn renamed<'a>(step: &Step, before: impl Iterator<Item = (&'a Step, &'a Step)>) 
     step
 }
 
-struct Run<'a> {
-    engine: &'a Engine,
-    plugin: &'a Plugin,
-    begun: Instant,
+struct Run {
+    engine: Engine,
+    plugins: Plugins,
+    files: Files,
 }
 
-impl Run<'_> {
-    fn step(&self, recorded: &Step) -> Step {
-        let begun = self.begun.elapsed();
+impl Run {
+    fn play(&mut self, recorded: &Recording) -> Result<Vec<Step>, String> {
+        let mut steps: Vec<Step> = Vec::new();
+        for step in &recorded.commands {
+            let step = self.step(&renamed(step, recorded.commands.iter().zip(&steps)))?;
+            steps.push(step);
+        }
+        Ok(steps)
+    }
+
+    fn step(&mut self, recorded: &Step) -> Result<Step, String> {
+        let begun = self.plugins.begun().elapsed();
         let mut step = Step {
             argv: recorded.argv.clone(),
             exit: Some(0),
             t_start: begun.as_secs_f64(),
             ..Step::default()
         };
+        self.plugins.appear(recorded)?;
         let words: Vec<&str> = recorded.argv.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["docker", arguments @ ..] => {
                 let done = self.docker(arguments).output();
                 take(&mut step, done);
             }
+            ["@api", method, path, body] => {
+                let (status, answer) = self.engine.request(method, path, body)?;
+                step.exit = Some(i32::from(status >= 400));
+                step.stdout = answer;
+            }
+            ["@dockerd-stop", signal] => self.engine.end(signal),
+            ["@dockerd-start", arguments @ ..] => self.engine.run(arguments)?,
             ["@parallel", ..] => self.parallel(recorded, &mut step),
-            ["@plugin-fault", _, fault, ..] => self.plugin.fault(fault),
-            ["@plugin-faults-clear", ..] => self.plugin.clear_faults(),
-            ["@plugin-set", _, key, value, ..] => self.plugin.set(key, value),
-            ["@plugin-oob-create", _, name, ..] => self.plugin.create(name),
-            ["@plugin-oob-delete", _, name, ..] => _ = self.plugin.remove(name),
+            ["@plugin-fault", of, fault, ..] => self.plugins.get(of)?.fault(fault),
+            ["@plugin-faults-clear", of, ..] => self.plugins.get(of)?.clear_faults(),
+            ["@plugin-set", of, key, value, ..] => self.plugins.get(of)?.set(key, value),
+            ["@plugin-oob-create", of, name, ..] => self.plugins.get(of)?.create(name, Value::Null),
+            ["@plugin-oob-delete", of, name, ..] => _ = self.plugins.get(of)?.remove(name),
+            ["@plugin-kill", of, how] => self.plugins.kill(of, *how == "socket-unlinked")?,
+            ["@plugin-start", of, ..] => self.plugins.appear_after(of, Duration::ZERO)?,
+            ["@write-file", path, content] => self.files.write(path, content)?,
+            ["@symlink", link, target] => self.files.link(link, target)?,
+            ["@stale-socket", path] => {
+                // A remark may follow.
+                let path = path.split(' ').next().unwrap_or(path);
+                self.files.stale_socket(path)?;
+            }
             ["@sleep", seconds, ..] => {
                 std::thread::sleep(Duration::from_secs_f64(seconds.parse().unwrap_or(0.0)));
             }
-            _ => {}
+            ["@end"] => {}
+            other => return Err(format!("{other:?} is no step that is known")),
         }
-        step.duration = (self.begun.elapsed() - begun).as_secs_f64();
-        if words
-            .first()
-            .is_some_and(|word| matches!(*word, "docker" | "@parallel"))
-        {
+        step.duration = (self.plugins.begun().elapsed() - begun).as_secs_f64();
+        let asked = ["docker", "@api", "@parallel", "@dockerd-start"];
+        if words.first().is_some_and(|word| asked.contains(word)) {
             std::thread::sleep(SETTLE);
         }
-        step
+        step.daemon_log = self.engine.complaints();
+        Ok(step)
     }
 
     fn docker(&self, arguments: &[&str]) -> Command {
-        let files = self.engine.path("files").display().to_string();
         let there: Vec<String> = arguments
             .iter()
-            .map(|word| match word.strip_prefix("/files") {
-                Some(rest) => format!("{files}{rest}"),
-                None => (*word).to_owned(),
-            })
+            .map(|word| self.files.played(word))
             .collect();
         let there: Vec<&str> = there.iter().map(String::as_str).collect();
         self.engine.docker(&there)
@@ -249,7 +188,7 @@ fn take(step: &mut Step, done: std::io::Result<Output>) {
 
 /// Files what was seen under the step during which it arrived. What came after the last one is the
 /// taking down of the engine.
-fn filed(mut steps: Vec<Step>, seen: impl Iterator<Item = Seen>) -> Vec<Step> {
+fn filed(mut steps: Vec<Step>, seen: Vec<Seen>) -> Vec<Step> {
     let end = steps.last().map_or(0.0, |step| step.t_start);
     let file = |steps: &mut Vec<Step>, t: f64| {
         steps
@@ -278,7 +217,8 @@ fn filed(mut steps: Vec<Step>, seen: impl Iterator<Item = Seen>) -> Vec<Step> {
         }
     }
     for step in &mut steps {
-        step.calls.sort_by_key(|call| call.seq);
+        // Each plugin's are counted for themselves.
+        step.calls.sort_by(|one, other| one.t.total_cmp(&other.t));
     }
     steps
 }
