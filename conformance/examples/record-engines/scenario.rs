@@ -15,12 +15,14 @@ use super::plugins::Plugins;
 /// What an engine does in the background belongs to the command before, if it does it within this.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Whether it may come to something else each time: commands run at once, or the engine walks through
-/// several volumes, in the order of a Go map, until one of them fails.
+/// Whether it may come to something else each time: commands run at once, the engine calls of its own
+/// accord while nobody commands anything, or it walks through several volumes, in the order of a Go
+/// map, until one of them fails.
 pub(crate) fn varies(recording: &Recording) -> bool {
     recording.commands.iter().any(|step| {
         let volumes: BTreeSet<String> = step.calls.iter().filter_map(Call::volume).collect();
-        !step.parallel.is_empty() || volumes.len() > 1
+        let slept = step.argv.first().is_some_and(|word| word == "@sleep");
+        !step.parallel.is_empty() || volumes.len() > 1 || slept && !step.calls.is_empty()
     })
 }
 
