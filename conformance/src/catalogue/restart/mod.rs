@@ -178,6 +178,7 @@ pub(super) const CASES: &[Case] = &[
             "restart.faithful",
             "mount.heals",
             "mount.writable",
+            "mount.visible",
             "act.optional",
         ],
         run: |cx| Box::pin(holders::remount(cx)),
