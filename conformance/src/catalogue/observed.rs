@@ -226,7 +226,7 @@ impl Observed {
             }
             for token in &self.tokens {
                 if let Err(actual) = cx.check_token(&holder.path, token).await {
-                    return Err(Finding::new(expected(), actual).into());
+                    return Err(hidden(expected(), actual));
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Observed {
         }
         for token in &self.tokens {
             if let Err(actual) = cx.check_token(&holder.path, token).await {
-                return Err(Finding::new(expected(), actual).into());
+                return Err(hidden(expected(), actual));
             }
         }
         Ok(())
@@ -353,4 +353,11 @@ impl Observed {
             format!(", after{}", self.history)
         }
     }
+}
+
+/// A finding about a file that is not where it was written. A mount that came after its answer hides
+/// what was written meanwhile.
+fn hidden(expected: String, actual: String) -> Halt {
+    let finding = Finding::new(expected, actual);
+    finding.because("mount.visible").into()
 }

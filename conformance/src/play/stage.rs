@@ -13,9 +13,6 @@ use crate::model::{Call, Habits, Id, Invariant, Model, Possible, Reply, Violatio
 use crate::suite::{Answer, Cx, Halt, Ledger, Token};
 use crate::target::{Canary, Target};
 
-/// How long a plugin may take to end on SIGTERM before it is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
-
 /// How a sequence is played.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
@@ -204,9 +201,7 @@ impl<'a> Stage<'a> {
                 }
             }
             Step::Restart => {
-                self.cx.step("SIGTERM to the plugin");
-                self.cx.hang_up();
-                self.cx.plugin()?.terminate(STOP_LIMIT).await;
+                self.cx.stop_plugin().await?;
                 self.start_again().await?;
             }
             Step::Activate

@@ -22,7 +22,7 @@ pub(super) const DATA_PERSISTS: Case = Case {
     ],
     needs: &[Need::Filesystem],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["mount.visible"],
     run: |cx| Box::pin(data_persists(cx)),
 };
 

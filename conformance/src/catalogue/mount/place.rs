@@ -3,10 +3,11 @@
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 
-use crate::catalogue::volume_steps::{CALLS, at_path, plugin_mounts, stuck};
+use crate::catalogue::volume_steps::{CALLS, at_path, plugin_mounts, stuck, wait_until};
 use crate::suite::{Case, CaseResult, Cx, Finding, Halt, Harm, Level, Mode, Need, ensure, is_root};
 
 pub(super) const USABLE: Case = Case {
@@ -74,6 +75,9 @@ pub(super) const VISIBLE: Case = Case {
     run: |cx| Box::pin(visible(cx)),
 };
 
+/// How long a mount that comes after the answer to Mount is waited for.
+const LATE: Duration = Duration::from_secs(1);
+
 async fn visible(cx: &mut Cx) -> CaseResult {
     let (name, id) = (cx.volume().await?, cx.id());
     let mount = cx.mount(&name, &id).await?;
@@ -105,6 +109,9 @@ async fn visible(cx: &mut Cx) -> CaseResult {
             return Err(at_path(expected, &path, &error).into());
         }
     }
+    if cx.is_mounted(&path)? {
+        return Ok(());
+    }
     let seen_by_plugin = plugin_mounts(cx).await.unwrap_or_default();
     ensure(
         cx.is_mounted(&path)? || !seen_by_plugin.contains(&path),
@@ -117,7 +124,17 @@ async fn visible(cx: &mut Cx) -> CaseResult {
                 ),
             )
         },
-    )
+    )?;
+    // Not yet, or never: then it is a plain directory.
+    match wait_until(LATE, || cx.is_mounted(&path)).await? {
+        None => Ok(()),
+        Some(took) => Err(mount
+            .finding(&format!(
+                "the volume is mounted when Mount is answered, and not {} ms later",
+                took.as_millis()
+            ))
+            .into()),
+    }
 }
 
 pub(super) const WRITABLE: Case = Case {
@@ -139,7 +156,7 @@ pub(super) const WRITABLE: Case = Case {
     ],
     needs: &[Need::Filesystem],
     mode: Mode::Shared,
-    follows: &[],
+    follows: &["mount.visible"],
     run: |cx| Box::pin(writable(cx)),
 };
 

@@ -61,6 +61,7 @@ pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
     }
     let begun = Instant::now();
     let mut wrong = Vec::new();
+    let mut first = None;
     for (one, other, what) in &pairs {
         if begun.elapsed() > AT_MOST {
             cx.note(format!(
@@ -70,6 +71,7 @@ pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
         }
         let mounted = begun.elapsed() < MOUNT_FOR;
         if let Some(same) = confused(cx, one, other, mounted).await? {
+            first.get_or_insert((one, other));
             wrong.push(format!(
                 "{} and {} ({what}): {same}",
                 shown(one),
@@ -86,7 +88,28 @@ pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
     if more > 0 {
         actual.push_str(&format!("; and {more} more pairs"));
     }
-    Err(Finding::new("different names are different volumes", actual).into())
+    let finding = Finding::new("different names are different volumes", actual);
+    let docker = first.map(|(one, other)| docker(one, other));
+    Err(finding.with_docker(docker.unwrap_or_default()).into())
+}
+
+/// Docker commands that show how two names are mixed up.
+fn docker(one: &str, other: &str) -> Vec<String> {
+    let create = |name| {
+        let name = shell_words::quote(name);
+        format!("docker volume create -d {{plugin}} {name}")
+    };
+    let run = |name, command| {
+        let mount = format!("type=volume,src={name},dst=/data");
+        let mount = shell_words::quote(&mount);
+        format!("docker run --rm --mount {mount} busybox {command}")
+    };
+    vec![
+        create(one),
+        create(other),
+        run(one, "touch /data/mine"),
+        run(other, "ls /data"),
+    ]
 }
 
 /// How two names are mixed up, if both are taken at all.
@@ -98,6 +121,13 @@ async fn confused(
 ) -> CaseResult<Option<String>> {
     if !cx.create_strange(one).await?.is_ok() {
         return Ok(None);
+    }
+    // dockerd asks before it creates, and takes what comes back.
+    if let Some(found) = cx.get(other).await?.volume() {
+        let (name, found) = (shown(other), shown(&found.name));
+        return Ok(Some(format!(
+            "Get of {name}, before it was created, shows {found}"
+        )));
     }
     let mixed_up = match cx.create_strange(other).await? {
         created if created.is_ok() => mixed_up(cx, one, other, mounted).await?,

@@ -1,5 +1,6 @@
 //! Mounts in use while the plugin's process ends and comes back.
 
+use super::End;
 use crate::suite::{CaseResult, Cx, Finding, Halt};
 
 pub(super) async fn remount(cx: &mut Cx) -> CaseResult {
@@ -32,6 +33,13 @@ pub(super) async fn remount(cx: &mut Cx) -> CaseResult {
 }
 
 pub(super) async fn old_ids(cx: &mut Cx) -> CaseResult {
+    for end in End::BOTH {
+        old_ids_after(cx, end).await?;
+    }
+    Ok(())
+}
+
+async fn old_ids_after(cx: &mut Cx, end: End) -> CaseResult {
     let (name, first, _) = cx.held_volume().await?;
     let second = cx.id();
     let path = cx.hold(&name, &second).await?;
@@ -40,29 +48,28 @@ pub(super) async fn old_ids(cx: &mut Cx) -> CaseResult {
         Err(Halt::Skip(_)) => None,
         Err(halt) => return Err(halt),
     };
-    cx.restart_plugin().await?;
+    end.restart(cx).await?;
     let alive = match &token {
         Some(token) => cx.check_token(&path, token).await.is_ok(),
         None => false,
     };
-    cx.unmount(&name, &first)
-        .await?
-        .expect_ok("Unmount of an ID that was mounted before the restart succeeds")?;
+    cx.unmount(&name, &first).await?.expect_ok(&format!(
+        "Unmount of an ID succeeds that was mounted {}",
+        end.before()
+    ))?;
     match &token {
         Some(token) if alive => {
             if let Err(instead) = cx.check_token(&path, token).await {
-                return Err(Finding::new(
-                    "the other holder from before the restart keeps the volume",
-                    instead,
-                )
-                .into());
+                let expected = format!("the other holder, from {}, keeps the volume", end.before());
+                return Err(Finding::new(expected, instead).into());
             }
         }
         Some(_) => cx.note("the mount itself did not outlive the restart (restart.remount)"),
         None => cx.note("whether the other holder keeps the volume cannot be seen from here"),
     }
-    cx.unmount(&name, &second)
-        .await?
-        .expect_ok("the other holder from before the restart can unmount, too")?;
+    cx.unmount(&name, &second).await?.expect_ok(&format!(
+        "the other holder, from {}, can unmount, too",
+        end.before()
+    ))?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the plugin knows and has after a restart.
 
-use crate::suite::{CaseResult, Cx, Finding, Halt, ensure};
+use super::End;
+use crate::suite::{Answer, CaseResult, Cx, Finding, Halt, ensure};
 
 /// How many volumes are made before the plugin is killed.
 const VOLUMES: usize = 5;
@@ -17,28 +18,10 @@ pub(super) async fn remembers(cx: &mut Cx) -> CaseResult {
     let tolerant = cx.create(&first).await?.is_ok();
     let before = cx.list().await?;
     before.step("List succeeds")?;
-    cx.restart_plugin().await?;
-
-    for name in &names {
-        let get = cx.get(name).await?;
-        ensure(get.volume().is_some(), || {
-            get.finding("Get knows a volume that was made before the restart")
-        })?;
+    for end in End::BOTH {
+        end.restart(cx).await?;
+        known_still(cx, &names, &before, end).await?;
     }
-    let after = cx.list().await?;
-    after.step("List succeeds")?;
-    let listed = after.names();
-    let lost: Vec<&str> = before
-        .names()
-        .into_iter()
-        .filter(|name| !listed.contains(name))
-        .collect();
-    ensure(lost.is_empty(), || {
-        Finding::new(
-            "List shows what it showed before the restart",
-            format!("List no longer shows {}", lost.join(", ")),
-        )
-    })?;
     if !tolerant {
         cx.note("whether options are remembered cannot be seen: a repeated Create is refused");
         return Ok(());
@@ -51,6 +34,27 @@ pub(super) async fn remembers(cx: &mut Cx) -> CaseResult {
         again.finding(
             "Create with the same options is answered as before the restart, with success: the \
              options are remembered",
+        )
+    })
+}
+
+/// After a restart: Get and List know what they knew.
+async fn known_still(cx: &mut Cx, names: &[String], before: &Answer, end: End) -> CaseResult {
+    for name in names {
+        let get = cx.get(name).await?;
+        ensure(get.volume().is_some(), || {
+            get.finding(&format!("Get knows a volume from {}", end.before()))
+        })?;
+    }
+    let after = cx.list().await?;
+    after.step("List succeeds")?;
+    let listed = after.names();
+    let mut lost = before.names();
+    lost.retain(|name| !listed.contains(name));
+    ensure(lost.is_empty(), || {
+        Finding::new(
+            format!("List shows what it showed {}", end.before()),
+            format!("List no longer shows {}", lost.join(", ")),
         )
     })
 }
@@ -75,16 +79,17 @@ pub(super) async fn faithful(cx: &mut Cx) -> CaseResult {
             )));
         }
     }
-    cx.restart_plugin().await?;
-    for (name, token) in &written {
-        let id = cx.id();
-        let path = cx.hold(name, &id).await?;
-        if let Err(instead) = cx.check_token(&path, token).await {
-            return Err(
-                Finding::new("a volume holds the data from before the restart", instead).into(),
-            );
+    for end in End::BOTH {
+        end.restart(cx).await?;
+        for (name, token) in &written {
+            let id = cx.id();
+            let path = cx.hold(name, &id).await?;
+            if let Err(instead) = cx.check_token(&path, token).await {
+                let expected = format!("a volume holds the data from {}", end.before());
+                return Err(Finding::new(expected, instead).into());
+            }
+            cx.release(name, &id).await?;
         }
-        cx.release(name, &id).await?;
     }
     Ok(())
 }

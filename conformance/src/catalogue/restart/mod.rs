@@ -35,7 +35,7 @@ pub(super) const CASES: &[Case] = &[
         ],
         docker: &[
             "docker volume create -d {plugin} {volume}",
-            "# kill -9 the plugin and start it again",
+            "# kill -9 the plugin, or stop it, and start it again",
             "docker volume inspect {volume}",
             "docker run --rm -v {volume}:/data busybox true",
         ],
@@ -59,7 +59,7 @@ pub(super) const CASES: &[Case] = &[
         sources: &["https://github.com/rclone/rclone/issues/9853"],
         docker: &[
             "docker run --rm --volume-driver {plugin} -v {volume}:/data busybox touch /data/here",
-            "# kill -9 the plugin and start it again",
+            "# kill -9 the plugin, or stop it, and start it again",
             "docker run --rm -v {volume}:/data busybox ls /data",
         ],
         needs: &[Need::Exec, Need::Filesystem],
@@ -178,6 +178,7 @@ pub(super) const CASES: &[Case] = &[
             "restart.faithful",
             "mount.heals",
             "mount.writable",
+            "mount.visible",
             "act.optional",
         ],
         run: |cx| Box::pin(holders::remount(cx)),
@@ -194,7 +195,7 @@ pub(super) const CASES: &[Case] = &[
         docker: &[
             "docker run -d --name c1 --volume-driver {plugin} -v {volume}:/data busybox sleep 600",
             "docker run -d --name c2 -v {volume}:/data busybox sleep 600",
-            "# kill -9 the plugin and start it again",
+            "# kill -9 the plugin, or stop it, and start it again",
             "docker rm -f c1",
             "docker exec c2 ls /data",
         ],
@@ -248,6 +249,36 @@ pub(super) const CASES: &[Case] = &[
         run: |cx| Box::pin(play(cx)),
     },
 ];
+
+/// How the plugin's process ends before it comes back.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// As by `kill -9`: what is to outlive it has to be written down by then.
+    Killed,
+    /// In good order, by SIGTERM: what it still does then must not be to throw away what others need.
+    Stopped,
+}
+
+impl End {
+    const BOTH: [Self; 2] = [Self::Killed, Self::Stopped];
+
+    /// The process ends, and the next one comes.
+    async fn restart(self, cx: &mut Cx) -> CaseResult {
+        match self {
+            Self::Killed => cx.kill_plugin().await?,
+            Self::Stopped => cx.stop_plugin().await?,
+        }
+        cx.start_plugin().await.map(drop)
+    }
+
+    /// The end of a sentence about what was before.
+    const fn before(self) -> &'static str {
+        match self {
+            Self::Killed => "before the plugin was killed and started again",
+            Self::Stopped => "before the plugin was stopped (SIGTERM) and started again",
+        }
+    }
+}
 
 /// Starts the plugin and waits for an answer: one that listens before it reads its state may end
 /// right after.

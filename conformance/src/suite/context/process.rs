@@ -7,6 +7,9 @@ use super::Cx;
 use crate::suite::{CaseResult, Finding, Halt, Need};
 use crate::target::{Bundle, Plugin, Target};
 
+/// How long an orderly stop is waited for where it is a step only.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
 impl Cx {
     /// The plugin's process, where the runner started it.
     ///
@@ -36,6 +39,18 @@ impl Cx {
         self.step("kill -9 of the plugin");
         self.hang_up();
         self.plugin()?.kill().await;
+        Ok(())
+    }
+
+    /// Stops the plugin in good order, as `systemctl stop` does. One that takes its time is killed:
+    /// what it may lose by that is another case's question.
+    ///
+    /// # Errors
+    /// As [`plugin`](Self::plugin).
+    pub async fn stop_plugin(&mut self) -> CaseResult {
+        self.step("SIGTERM to the plugin");
+        self.hang_up();
+        self.plugin()?.terminate(STOP_LIMIT).await;
         Ok(())
     }
 
