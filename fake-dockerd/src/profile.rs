@@ -107,6 +107,9 @@ pub struct Profile {
     pub start_follows_client: bool,
     /// A container that is created with an existing volume makes a second `create` event.
     pub repeats_create_event: bool,
+    /// `:z` looks for the path that Mount answered; before, for the one that was known of the volume
+    /// when the container was created (moby's `MountPoint.Setup`).
+    pub relabels_what_is_mounted: bool,
     /// `--volume-driver` beside `--mount` is warned about, by the engine itself.
     pub warns_about_ignored_driver: bool,
     /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
@@ -255,6 +258,7 @@ const V20_10: Profile = Profile {
     mounts_before_network: false,
     start_follows_client: false,
     repeats_create_event: true,
+    relabels_what_is_mounted: false,
     warns_about_ignored_driver: false,
     default_network: "default",
     prunes_anonymous_only: false,
@@ -289,6 +293,7 @@ const V26_1: Profile = Profile {
     mounts_before_network: false,
     start_follows_client: true,
     repeats_create_event: false,
+    relabels_what_is_mounted: true,
     warns_about_ignored_driver: false,
     default_network: "bridge",
     prunes_anonymous_only: true,
@@ -323,6 +328,7 @@ const V28_5: Profile = Profile {
     mounts_before_network: true,
     start_follows_client: true,
     repeats_create_event: false,
+    relabels_what_is_mounted: true,
     warns_about_ignored_driver: true,
     default_network: "bridge",
     prunes_anonymous_only: true,
