@@ -107,6 +107,10 @@ pub struct Profile {
     pub start_follows_client: bool,
     /// A container that is created with an existing volume makes a second `create` event.
     pub repeats_create_event: bool,
+    /// What an image has at a volume's path is copied with the container's own mount point, whose
+    /// ID a failed Unmount keeps, and a volume that is gone is passed over (moby's `populateVolume`);
+    /// before, with a mount of its own (20.10's `CopyImagePathContent`).
+    pub copies_up_through_mount_point: bool,
     /// `:z` looks for the path that Mount answered; before, for the one that was known of the volume
     /// when the container was created (moby's `MountPoint.Setup`).
     pub relabels_what_is_mounted: bool,
@@ -258,6 +262,7 @@ const V20_10: Profile = Profile {
     mounts_before_network: false,
     start_follows_client: false,
     repeats_create_event: true,
+    copies_up_through_mount_point: false,
     relabels_what_is_mounted: false,
     warns_about_ignored_driver: false,
     default_network: "default",
@@ -293,6 +298,7 @@ const V26_1: Profile = Profile {
     mounts_before_network: false,
     start_follows_client: true,
     repeats_create_event: false,
+    copies_up_through_mount_point: true,
     relabels_what_is_mounted: true,
     warns_about_ignored_driver: false,
     default_network: "bridge",
@@ -328,6 +334,7 @@ const V28_5: Profile = Profile {
     mounts_before_network: true,
     start_follows_client: true,
     repeats_create_event: false,
+    copies_up_through_mount_point: true,
     relabels_what_is_mounted: true,
     warns_about_ignored_driver: true,
     default_network: "bridge",
