@@ -114,6 +114,9 @@ pub struct Profile {
     /// `:z` looks for the path that Mount answered; before, for the one that was known of the volume
     /// when the container was created (moby's `MountPoint.Setup`).
     pub relabels_what_is_mounted: bool,
+    /// `docker cp` lets go of what it has mounted also if not everything can be mounted; later that
+    /// stays mounted (20.10's `containerStatPath`, and `openContainerFS`; compared with real engines).
+    pub cp_unmounts_after_failure: bool,
     /// `--volume-driver` beside `--mount` is warned about, by the engine itself.
     pub warns_about_ignored_driver: bool,
     /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
@@ -264,6 +267,7 @@ const V20_10: Profile = Profile {
     repeats_create_event: true,
     copies_up_through_mount_point: false,
     relabels_what_is_mounted: false,
+    cp_unmounts_after_failure: true,
     warns_about_ignored_driver: false,
     default_network: "default",
     prunes_anonymous_only: false,
@@ -300,6 +304,7 @@ const V26_1: Profile = Profile {
     repeats_create_event: false,
     copies_up_through_mount_point: true,
     relabels_what_is_mounted: true,
+    cp_unmounts_after_failure: false,
     warns_about_ignored_driver: false,
     default_network: "bridge",
     prunes_anonymous_only: true,
@@ -336,6 +341,7 @@ const V28_5: Profile = Profile {
     repeats_create_event: false,
     copies_up_through_mount_point: true,
     relabels_what_is_mounted: true,
+    cp_unmounts_after_failure: false,
     warns_about_ignored_driver: true,
     default_network: "bridge",
     prunes_anonymous_only: true,

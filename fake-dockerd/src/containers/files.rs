@@ -159,6 +159,8 @@ impl Core {
             .await;
         let result = match mounted {
             Ok(mounts) => self.work(container, path, mounts, work).await,
+            // What was mounted before stays so, with its ID.
+            Err(error) if !self.profile().cp_unmounts_after_failure => return Err(error),
             Err(error) => Err(error),
         };
         self.unmount_volumes(&container.id, &mut inner.mounts).await;
