@@ -56,7 +56,8 @@ impl Core {
                     skip_creation: false,
                     ..point
                 };
-                if point.source.is_empty() && point.kind == MountKind::Volume {
+                // A tmpfs has no source either: dockerd looks for a volume without a name.
+                if point.source.is_empty() {
                     let volume = self
                         .volumes
                         .get(&point.name, &point.driver, Some(container));

@@ -235,7 +235,11 @@ impl VolumeStore {
         let stored = self
             .get_locked(name, driver)
             .await
-            .map_err(|error| error.context(format_args!("get {name}")))?;
+            .map_err(|error| match name {
+                // `OpErr` leaves out a name that is not there.
+                "" => error.context("get"),
+                name => error.context(format_args!("get {name}")),
+            })?;
         if !driver.is_empty() && stored.volume.driver_name() != driver {
             return Err(Error::conflict(format!(
                 "get {name}: found volume driver does not match passed in driver"
