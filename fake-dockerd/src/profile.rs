@@ -111,6 +111,9 @@ pub struct Profile {
     /// ID a failed Unmount keeps, and a volume that is gone is passed over (moby's `populateVolume`);
     /// before, with a mount of its own (20.10's `CopyImagePathContent`).
     pub copies_up_through_mount_point: bool,
+    /// A `--mount` without a source is named, and labelled as anonymous, like `-v /data`; before, the
+    /// name was made up where the mount is read, and there is no label (`parseMountSpec`).
+    pub labels_anonymous_mounts: bool,
     /// `:z` looks for the path that Mount answered; before, for the one that was known of the volume
     /// when the container was created (moby's `MountPoint.Setup`).
     pub relabels_what_is_mounted: bool,
@@ -266,6 +269,7 @@ const V20_10: Profile = Profile {
     start_follows_client: false,
     repeats_create_event: true,
     copies_up_through_mount_point: false,
+    labels_anonymous_mounts: false,
     relabels_what_is_mounted: false,
     cp_unmounts_after_failure: true,
     warns_about_ignored_driver: false,
@@ -303,6 +307,7 @@ const V26_1: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     copies_up_through_mount_point: true,
+    labels_anonymous_mounts: false,
     relabels_what_is_mounted: true,
     cp_unmounts_after_failure: false,
     warns_about_ignored_driver: false,
@@ -340,6 +345,7 @@ const V28_5: Profile = Profile {
     start_follows_client: true,
     repeats_create_event: false,
     copies_up_through_mount_point: true,
+    labels_anonymous_mounts: true,
     relabels_what_is_mounted: true,
     cp_unmounts_after_failure: false,
     warns_about_ignored_driver: true,

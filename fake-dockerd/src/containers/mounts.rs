@@ -89,6 +89,9 @@ impl Core {
             }
             match point.kind {
                 MountKind::Volume => {
+                    if point.name.is_empty() && !self.profile().labels_anonymous_mounts {
+                        point.name = self.random.id();
+                    }
                     let volume = self.create_for(container, &point).await?;
                     point.name.clone_from(&volume.name);
                     point.driver.clone_from(&volume.driver);
