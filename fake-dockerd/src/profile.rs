@@ -105,8 +105,10 @@ pub struct Profile {
     pub mounts_before_network: bool,
     /// A start whose client goes away while a volume is mounted is undone.
     pub start_follows_client: bool,
-    /// A container that is created with an existing volume makes a second `create` event.
-    pub repeats_create_event: bool,
+    /// Events of volumes are those of commands (moby's `volume/service/service.go`) and not of what
+    /// becomes of volumes (`store.go`): a container that is created with an existing volume makes a
+    /// second `create`, and what a prune removes makes no `destroy`.
+    pub volume_events_of_commands: bool,
     /// What an image has at a volume's path is copied with the container's own mount point, whose
     /// ID a failed Unmount keeps, and a volume that is gone is passed over (moby's `populateVolume`);
     /// before, with a mount of its own (20.10's `CopyImagePathContent`).
@@ -267,7 +269,7 @@ const V20_10: Profile = Profile {
     honours_subpath: false,
     mounts_before_network: false,
     start_follows_client: false,
-    repeats_create_event: true,
+    volume_events_of_commands: true,
     copies_up_through_mount_point: false,
     labels_anonymous_mounts: false,
     relabels_what_is_mounted: false,
@@ -305,7 +307,7 @@ const V26_1: Profile = Profile {
     honours_subpath: true,
     mounts_before_network: false,
     start_follows_client: true,
-    repeats_create_event: false,
+    volume_events_of_commands: false,
     copies_up_through_mount_point: true,
     labels_anonymous_mounts: false,
     relabels_what_is_mounted: true,
@@ -343,7 +345,7 @@ const V28_5: Profile = Profile {
     honours_subpath: true,
     mounts_before_network: true,
     start_follows_client: true,
-    repeats_create_event: false,
+    volume_events_of_commands: false,
     copies_up_through_mount_point: true,
     labels_anonymous_mounts: true,
     relabels_what_is_mounted: true,
