@@ -44,7 +44,11 @@ impl Core {
             .iter()
             .filter(|spec| spec.kind == MountKind::Volume)
             .any(|spec| match &spec.volume_options {
-                Some(options) => options.driver_config.is_none(),
+                // The CLI writes one without a name beside other options.
+                Some(options) => {
+                    let driver = options.driver_config.as_ref();
+                    driver.is_none_or(|driver| driver.name.is_empty())
+                }
                 None => true,
             });
         if self.profile().warns_about_ignored_driver
