@@ -3,11 +3,14 @@
 //! Follows moby's `volume/mounts/mounts.go`, above all its bookkeeping of mount IDs, on which a
 //! plugin's reference counting depends.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::config::{MountKind, MountSpec};
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::plugin::errno;
 use crate::volumes::{Volume, local};
 
 /// A mount point of a container. What is skipped here is lost in a restart, as in dockerd.
@@ -63,6 +66,14 @@ impl MountPoint {
             if self.source.is_empty() {
                 let text = "Unable to setup mount point, neither source nor volume defined";
                 return Err(Error::system(text));
+            }
+            if self.kind == MountKind::Bind {
+                let made = core.host.make_directory(Path::new(&self.source));
+                made.map_err(|error| {
+                    let source = &self.source;
+                    let why = format!("error while creating mount source path '{source}'");
+                    Error::system(format!("{why}: mkdir {source}: {}", errno::text(&error)))
+                })?;
             }
             return Ok(self.source.clone());
         };
