@@ -105,8 +105,23 @@ pub struct Profile {
     pub mounts_before_network: bool,
     /// A start whose client goes away while a volume is mounted is undone.
     pub start_follows_client: bool,
-    /// A container that is created with an existing volume makes a second `create` event.
-    pub repeats_create_event: bool,
+    /// Events of volumes are those of commands (moby's `volume/service/service.go`) and not of what
+    /// becomes of volumes (`store.go`): a container that is created with an existing volume makes a
+    /// second `create`, and what a prune removes makes no `destroy`.
+    pub volume_events_of_commands: bool,
+    /// What an image has at a volume's path is copied with the container's own mount point, whose
+    /// ID a failed Unmount keeps, and a volume that is gone is passed over (moby's `populateVolume`);
+    /// before, with a mount of its own (20.10's `CopyImagePathContent`).
+    pub copies_up_through_mount_point: bool,
+    /// A `--mount` without a source is named, and labelled as anonymous, like `-v /data`; before, the
+    /// name was made up where the mount is read, and there is no label (`parseMountSpec`).
+    pub labels_anonymous_mounts: bool,
+    /// `:z` looks for the path that Mount answered; before, for the one that was known of the volume
+    /// when the container was created (moby's `MountPoint.Setup`).
+    pub relabels_what_is_mounted: bool,
+    /// `docker cp` lets go of what it has mounted also if not everything can be mounted; later that
+    /// stays mounted (20.10's `containerStatPath`, and `openContainerFS`; compared with real engines).
+    pub cp_unmounts_after_failure: bool,
     /// `--volume-driver` beside `--mount` is warned about, by the engine itself.
     pub warns_about_ignored_driver: bool,
     /// What `docker inspect` shows as the network mode of a container that asked for none: from 26
@@ -254,7 +269,11 @@ const V20_10: Profile = Profile {
     honours_subpath: false,
     mounts_before_network: false,
     start_follows_client: false,
-    repeats_create_event: true,
+    volume_events_of_commands: true,
+    copies_up_through_mount_point: false,
+    labels_anonymous_mounts: false,
+    relabels_what_is_mounted: false,
+    cp_unmounts_after_failure: true,
     warns_about_ignored_driver: false,
     default_network: "default",
     prunes_anonymous_only: false,
@@ -288,7 +307,11 @@ const V26_1: Profile = Profile {
     honours_subpath: true,
     mounts_before_network: false,
     start_follows_client: true,
-    repeats_create_event: false,
+    volume_events_of_commands: false,
+    copies_up_through_mount_point: true,
+    labels_anonymous_mounts: false,
+    relabels_what_is_mounted: true,
+    cp_unmounts_after_failure: false,
     warns_about_ignored_driver: false,
     default_network: "bridge",
     prunes_anonymous_only: true,
@@ -322,7 +345,11 @@ const V28_5: Profile = Profile {
     honours_subpath: true,
     mounts_before_network: true,
     start_follows_client: true,
-    repeats_create_event: false,
+    volume_events_of_commands: false,
+    copies_up_through_mount_point: true,
+    labels_anonymous_mounts: true,
+    relabels_what_is_mounted: true,
+    cp_unmounts_after_failure: false,
     warns_about_ignored_driver: true,
     default_network: "bridge",
     prunes_anonymous_only: true,

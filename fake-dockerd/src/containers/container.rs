@@ -327,7 +327,8 @@ impl Containers {
                 "Renaming a container with the same name as its current name",
             ));
         }
-        self.reserve(name, &container.id)?;
+        let reserved = self.reserve(name, &container.id);
+        reserved.map_err(|error| error.context("Error when allocating new name"))?;
         let old = {
             let mut current = container
                 .name

@@ -18,7 +18,7 @@ use crate::core::Core;
 use crate::error::{Error, ErrorKind, Result};
 use crate::networks::Endpoints;
 use crate::runtime::Images as _;
-use crate::volumes::VolumeCreate;
+use crate::volumes::{Volume, VolumeCreate};
 
 /// How many names are tried.
 const NAMES: usize = 6;
@@ -44,7 +44,11 @@ impl Core {
             .iter()
             .filter(|spec| spec.kind == MountKind::Volume)
             .any(|spec| match &spec.volume_options {
-                Some(options) => options.driver_config.is_none(),
+                // The CLI writes one without a name beside other options.
+                Some(options) => {
+                    let driver = options.driver_config.as_ref();
+                    driver.is_none_or(|driver| driver.name.is_empty())
+                }
                 None => true,
             });
         if self.profile().warns_about_ignored_driver
@@ -173,18 +177,39 @@ impl Core {
             if point.volume.is_none() || !point.copy_data || !is_there(&point.destination) {
                 continue;
             }
-            let path = match point.setup(self).await {
-                Ok(path) => path,
-                Err(error) if is_not_found(&error) => continue,
-                Err(error) => return Err(error.context("failed to populate volume")),
-            };
-            let copied = self.copy_up(&asked.image, &point.destination, path).await;
-            if let Err(error) = point.cleanup(self).await {
-                tracing::debug!("after the copy-up: {error}");
+            if self.profile().copies_up_through_mount_point {
+                self.populate_one(&asked.image, point).await?;
+            } else if let Some(volume) = &point.volume {
+                let (image, from) = (&asked.image, &point.destination);
+                self.populate_volume(image, from, volume).await?;
             }
-            copied?;
         }
         Ok(())
+    }
+
+    async fn populate_one(&self, image: &str, point: &mut MountPoint) -> Result<()> {
+        let path = match point.setup(self).await {
+            Ok(path) => path,
+            Err(error) if is_not_found(&error) => return Ok(()),
+            Err(error) => return Err(error.context("failed to populate volume")),
+        };
+        let copied = self.copy_up(image, &point.destination, path).await;
+        if let Err(error) = point.cleanup(self).await {
+            tracing::debug!("after the copy-up: {error}");
+        }
+        copied
+    }
+
+    /// As Docker 20.10: with a mount that the mount point knows nothing of.
+    async fn populate_volume(&self, image: &str, from: &str, volume: &Volume) -> Result<()> {
+        let Volume { name, driver, .. } = volume;
+        let id = self.random.id();
+        let path = self.volumes.mount(name, driver, &id).await?;
+        let copied = self.copy_up(image, from, path).await;
+        if let Err(error) = self.volumes.unmount(name, driver, &id).await {
+            tracing::warn!("error while unmounting volume {name}: {error}");
+        }
+        copied
     }
 }
 

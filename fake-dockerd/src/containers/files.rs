@@ -125,6 +125,21 @@ fn parts(path: &Path) -> Vec<String> {
 }
 
 impl Core {
+    /// Whether there is anything at a path that a plugin may have answered: it may be empty or, as
+    /// dockerd works in `/`, relative to that.
+    pub(super) fn is_on_host(&self, path: &str) -> bool {
+        !path.is_empty() && self.host.exists(&Path::new("/").join(path))
+    }
+
+    /// The part of a path at which somebody who follows it stops, if there is one.
+    pub(super) fn first_missing(&self, path: &str) -> Option<String> {
+        let mut parts: Vec<_> = Path::new(path).ancestors().collect();
+        parts.reverse();
+        let parts = parts.into_iter().filter_map(Path::to_str);
+        let mut parts = parts.filter(|part| !part.is_empty());
+        parts.find(|part| !self.is_on_host(part)).map(str::to_owned)
+    }
+
     /// Mounts a container's volumes, lets `work` do what it likes with the files, and unmounts.
     /// `path` is what the error of a missing mountpoint names.
     pub(crate) async fn with_files<T, F>(
@@ -144,6 +159,8 @@ impl Core {
             .await;
         let result = match mounted {
             Ok(mounts) => self.work(container, path, mounts, work).await,
+            // What was mounted before stays so, with its ID.
+            Err(error) if !self.profile().cp_unmounts_after_failure => return Err(error),
             Err(error) => Err(error),
         };
         self.unmount_volumes(&container.id, &mut inner.mounts).await;
@@ -161,10 +178,7 @@ impl Core {
         T: Send + 'static,
         F: FnOnce(&ContainerFiles) -> Result<T> + Send + 'static,
     {
-        if mounts
-            .iter()
-            .any(|mount| !self.host.exists(Path::new(&mount.source)))
-        {
+        if mounts.iter().any(|mount| !self.is_on_host(&mount.source)) {
             return Err(Error::not_found(format!(
                 "Could not find the file {path} in container {}",
                 container.name()

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::config::{MountKind, MountSpec};
 use crate::core::Core;
 use crate::error::{Error, Result};
-use crate::volumes::Volume;
+use crate::plugin::errno;
+use crate::volumes::{Volume, local};
 
 /// A mount point of a container. What is skipped here is lost in a restart, as in dockerd.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -66,6 +67,14 @@ impl MountPoint {
                 let text = "Unable to setup mount point, neither source nor volume defined";
                 return Err(Error::system(text));
             }
+            if self.kind == MountKind::Bind {
+                let made = core.host.make_directory(Path::new(&self.source));
+                made.map_err(|error| {
+                    let source = &self.source;
+                    let why = format!("error while creating mount source path '{source}'");
+                    Error::system(format!("{why}: mkdir {source}: {}", errno::text(&error)))
+                })?;
+            }
             return Ok(self.source.clone());
         };
         let id = if self.id.is_empty() {
@@ -87,7 +96,7 @@ impl MountPoint {
             .unwrap_or_default();
         if core.profile().honours_subpath && !subpath.is_empty() {
             let inside = format!("{}/{subpath}", path.trim_end_matches('/'));
-            if !core.host.exists(Path::new(&inside)) {
+            if let Some(missing) = core.first_missing(&inside) {
                 let released = core
                     .volumes
                     .unmount(&volume.name, &volume.driver, &id)
@@ -97,13 +106,37 @@ impl MountPoint {
                 }
                 // The ID is not forgotten here; the next start uses it again.
                 return Err(Error::not_found(format!(
-                    "cannot access path {inside}: lstat {inside}: no such file or directory"
+                    "cannot access path {inside}: lstat {missing}: no such file or directory"
                 )));
             }
             path = inside;
         }
         self.active += 1;
+        self.relabel(core, &path)?;
         Ok(path)
+    }
+
+    /// With `:z` or `:Z` the source's labels for SELinux are changed, where there are any; it is
+    /// looked for anyhow. Docker 20.10 looks where it was when the container was created, later ones
+    /// where Mount said that it is.
+    fn relabel(&self, core: &Core, path: &str) -> Result<()> {
+        let asked = self.mode.contains(['z', 'Z']) && self.driver != local::NAME;
+        let looked_at = if core.profile().relabels_what_is_mounted {
+            path
+        } else {
+            &self.source
+        };
+        if !asked || looked_at.is_empty() {
+            return Ok(());
+        }
+        match core.first_missing(looked_at) {
+            None => Ok(()),
+            Some(missing) => Err(Error::system(format!(
+                "error evaluating symlinks from mount source {:?}: lstat {missing}: no such file or \
+                 directory",
+                self.source
+            ))),
+        }
     }
 
     /// Lets go of the source. If that fails the ID stays, and the next [`Self::setup`] uses it.

@@ -56,7 +56,8 @@ impl Core {
                     skip_creation: false,
                     ..point
                 };
-                if point.source.is_empty() && point.kind == MountKind::Volume {
+                // A tmpfs has no source either: dockerd looks for a volume without a name.
+                if point.source.is_empty() {
                     let volume = self
                         .volumes
                         .get(&point.name, &point.driver, Some(container));
@@ -88,6 +89,9 @@ impl Core {
             }
             match point.kind {
                 MountKind::Volume => {
+                    if point.name.is_empty() && !self.profile().labels_anonymous_mounts {
+                        point.name = self.random.id();
+                    }
                     let volume = self.create_for(container, &point).await?;
                     point.name.clone_from(&volume.name);
                     point.driver.clone_from(&volume.driver);

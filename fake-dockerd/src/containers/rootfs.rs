@@ -35,6 +35,11 @@ impl Core {
 
     /// Fills a volume with what the image has at its destination.
     pub(super) async fn copy_up(&self, image: &str, from: &str, to: String) -> Result<()> {
+        // Whether the volume is empty is looked at first (`copyExistingContents`).
+        if !self.is_on_host(&to) {
+            let text = format!("open {to}: no such file or directory");
+            return Err(Error::system(text));
+        }
         let images = Arc::clone(&self.images);
         let (image, from) = (image.to_owned(), from.to_owned());
         blocking(move || images.copy_path(&image, &from, Path::new(&to))).await

@@ -8,7 +8,7 @@
 pub(crate) mod client;
 mod connection;
 mod endpoint;
-mod errno;
+pub(crate) mod errno;
 mod gzip;
 mod http;
 mod pool;

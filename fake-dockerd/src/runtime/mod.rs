@@ -263,6 +263,14 @@ fn not_found(command: &str) -> String {
 pub trait HostPaths: Send + Sync + fmt::Debug {
     /// Whether there is anything at `path`.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Makes the directory that `-v` binds, if nothing is there (moby's `MountPoint.Setup`).
+    ///
+    /// # Errors
+    /// What the file system said.
+    fn make_directory(&self, _path: &Path) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The files of this machine.
@@ -272,6 +280,14 @@ pub struct RealPaths;
 impl HostPaths for RealPaths {
     fn exists(&self, path: &Path) -> bool {
         path.symlink_metadata().is_ok()
+    }
+
+    fn make_directory(&self, path: &Path) -> std::io::Result<()> {
+        match std::fs::create_dir_all(path) {
+            // Something else is there, which may be bound as well.
+            Err(_) if self.exists(path) => Ok(()),
+            made => made,
+        }
     }
 }
 
@@ -302,5 +318,22 @@ impl Images for EmptyImages {
     fn has_path(&self, _image: &str, path: &str) -> bool {
         let skeleton = OF_DOCKER.iter().chain(&OF_AN_IMAGE);
         skeleton.into_iter().any(|(own, _)| *own == path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostPaths as _, RealPaths};
+
+    #[test]
+    fn a_directory_is_made_where_nothing_is() {
+        let root = tempfile::tempdir().unwrap();
+        let (directory, file) = (root.path().join("a/b"), root.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        for path in [&directory, &directory, &file] {
+            RealPaths.make_directory(path).unwrap();
+        }
+        assert!(directory.is_dir() && file.is_file());
+        assert!(RealPaths.make_directory(&file.join("below")).is_err());
     }
 }

@@ -63,17 +63,21 @@ impl Drivers {
     ///
     /// The order decides who is asked first for a volume of which nobody knows the driver. dockerd
     /// walks through a Go map: of 48 volumes that only the built-in driver had, a plugin beside it
-    /// was asked about one.
+    /// was asked about one. A driver that only this scan finds comes after all of them
+    /// (`GetAllDrivers`).
     pub(crate) async fn all(&self) -> Result<Vec<Arc<Driver>>> {
         let plugins = self.registry.all().await;
         let plugins = plugins.map_err(|error| error.context("error listing plugins"))?;
         let mut known = self.lock();
+        let mut drivers = self.random.rotated(known.iter().cloned());
         for plugin in self.random.shuffled(plugins) {
             if !known.iter().any(|driver| driver.name() == plugin.name()) {
-                known.push(adapter(&plugin)?);
+                let driver = adapter(&plugin)?;
+                known.push(Arc::clone(&driver));
+                drivers.push(driver);
             }
         }
-        Ok(self.random.rotated(known.iter().cloned()))
+        Ok(drivers)
     }
 
     /// The names of the drivers that are known by now, sorted.

@@ -118,7 +118,7 @@ impl VolumeStore {
         let created = self.create_locked(&name, &driver, options, labels).await;
         let (stored, new) =
             created.map_err(|error| error.context(format_args!("create {name}")))?;
-        if new || profile.repeats_create_event {
+        if new || profile.volume_events_of_commands {
             self.event(&stored.volume, "create");
         }
         self.remember(&stored, reference);
@@ -235,7 +235,11 @@ impl VolumeStore {
         let stored = self
             .get_locked(name, driver)
             .await
-            .map_err(|error| error.context(format_args!("get {name}")))?;
+            .map_err(|error| match name {
+                // `OpErr` leaves out a name that is not there.
+                "" => error.context("get"),
+                name => error.context(format_args!("get {name}")),
+            })?;
         if !driver.is_empty() && stored.volume.driver_name() != driver {
             return Err(Error::conflict(format!(
                 "get {name}: found volume driver does not match passed in driver"
@@ -355,9 +359,13 @@ impl VolumeStore {
             stored => stored?,
         };
         match self.remove_volume(&stored.volume, force).await {
-            Err(error) if error.is_no_such_volume() => Ok(()),
-            result => result,
+            Err(error) if !error.is_no_such_volume() => return Err(error),
+            _ => {}
         }
+        if self.context.profile.volume_events_of_commands {
+            self.event(&stored.volume, "destroy");
+        }
+        Ok(())
     }
 
     pub(super) async fn remove_volume(&self, volume: &DriverVolume, force: bool) -> Result<()> {
@@ -380,7 +388,9 @@ impl VolumeStore {
             self.purge(name);
         }
         removed.map_err(|error| error.context(format_args!("remove {name}")))?;
-        self.event(&stored.volume, "destroy");
+        if !self.context.profile.volume_events_of_commands {
+            self.event(&stored.volume, "destroy");
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::game::{Game, Step};
+use super::game::{Game, Step, VOLUMES};
 use super::plugin::Plugin;
 use super::scripts::Script;
 use super::transcript::Transcript;
@@ -148,7 +148,7 @@ impl Engine {
                 }
                 Step::Usual => self.told.lock().unwrap().clear(),
                 Step::Lose(volume) => self.volumes.lose(volume),
-                Step::Restart(signal) => self.restart(signal),
+                Step::Restart(how) => self.restart(how),
             }
             transcript.called(
                 &format!("{step:?}: what the plugin was asked"),
@@ -156,7 +156,8 @@ impl Engine {
             );
         }
         self.told.lock().unwrap().clear();
-        self.clear("random play", &mut transcript);
+        self.clear("a game", &mut transcript);
+        self.uncover(&mut transcript);
         self.plugin.take_whole();
         transcript
     }
@@ -174,8 +175,10 @@ impl Engine {
         }
     }
 
-    /// Ends the engine with a signal, and starts it again with all that it had.
-    fn restart(&mut self, signal: &str) {
+    /// Ends the engine with a signal, and starts it again with all that it had; `how` is the
+    /// signal, and options that this start has besides.
+    fn restart(&mut self, how: &str) {
+        let (signal, options) = how.split_once(' ').unwrap_or((how, ""));
         let pid = match &self.process {
             Some(process) => process.id().to_string(),
             None => std::fs::read_to_string(self.beside("pid")).unwrap(),
@@ -193,6 +196,7 @@ impl Engine {
         let mut again = Command::new(self.command.get_program());
         let process = again
             .args(self.command.get_args())
+            .args(options.split_whitespace())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -216,6 +220,16 @@ impl Engine {
         let volumes = &["volume", "ls", "--format", "{{.Name}} {{.Driver}}"];
         self.remove_all(whose, containers, &["rm", "-f", "-v"], transcript);
         while self.remove_all(whose, volumes, &["volume", "rm"], transcript) {}
+    }
+
+    /// Removes what no list shows: a volume that its plugin has lost still hides another driver's of
+    /// the same name. The first look makes the engine notice the loss.
+    fn uncover(&self, transcript: &mut Transcript) {
+        let look = ["volume", "inspect", "--format", "{{.Name}} {{.Driver}}"];
+        let look = [&look, VOLUMES].concat();
+        self.docker(&look);
+        transcript.left("volume inspect", &self.docker(&look));
+        self.docker(&[&["volume", "rm", "-f"], VOLUMES].concat());
     }
 
     /// Removes what a command lists, by the first word of each line; whether there was anything.

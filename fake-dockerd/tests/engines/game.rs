@@ -21,11 +21,27 @@ pub(crate) enum Step {
     Usual,
     /// The plugin forgets a volume.
     Lose(String),
-    /// The engine is ended with a signal, and started again.
-    Restart(&'static str),
+    /// The engine is ended with a signal, and started again, with more options if there are any.
+    Restart(String),
 }
 
-const VOLUMES: &[&str] = &["v1", "v2", "v3"];
+impl Step {
+    /// A step as [`TOLD`](super::told::TOLD) writes it.
+    fn read(line: &str) -> Self {
+        let Some(line) = line.strip_prefix('@') else {
+            return Self::Docker(line.to_owned());
+        };
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match what {
+            "usual" => Self::Usual,
+            "lose" => Self::Lose(rest.to_owned()),
+            "restart" => Self::Restart(rest.to_owned()),
+            endpoint => Self::Answer(format!("/VolumeDriver.{endpoint}"), rest.to_owned()),
+        }
+    }
+}
+
+pub(crate) const VOLUMES: &[&str] = &["v1", "v2", "v3"];
 const CONTAINERS: &[&str] = &["k1", "k2"];
 
 /// What goes wrong at any endpoint.
@@ -61,6 +77,14 @@ impl Game {
         }
         Self { steps, unordered }
     }
+
+    /// A game that is written down; its containers have one volume each.
+    pub(crate) fn told(lines: &[&str]) -> Self {
+        Self {
+            steps: lines.iter().map(|line| Step::read(line)).collect(),
+            unordered: false,
+        }
+    }
 }
 
 impl Dice {
@@ -82,10 +106,10 @@ impl Dice {
                 steps.push(Step::Usual);
             }
             12..15 => steps.push(Step::Lose(self.one_of(VOLUMES).to_owned())),
-            15..18 => steps.push(Step::Restart(match self.chance(50) {
-                true => "TERM",
-                false => "KILL",
-            })),
+            15..18 => {
+                let how = ["TERM", "TERM", "KILL", "KILL", "TERM --live-restore"];
+                steps.push(Step::Restart(self.one_of(&how).to_owned()));
+            }
             _ => steps.push(Step::Docker(self.command())),
         }
     }
@@ -119,6 +143,10 @@ impl Dice {
                 r#"{"Volumes":[{"Name":""},{"Name":"v3","CreatedAt":"2020-01-02T03:04:05Z"},{"Name":"v3"}]}"#,
                 r#"{"Volumes":[{"Name":"a/b"}]}"#,
             ]),
+            "Mount" if self.chance(50) => self.one_of(&[
+                r#"{"Mountpoint":""}"#,
+                r#"{"Mountpoint":"/nosuch/place"}"#,
+            ]),
             "Capabilities" => self.one_of(&[
                 r#"{"Capabilities":{"Scope":"Global"}}"#,
                 r#"{"Capabilities":{"Scope":"weird"}}"#,
@@ -146,7 +174,12 @@ impl Dice {
                 ]);
                 format!("volume create {driver}{options}{volume}")
             }
-            10..14 => format!("volume inspect {volume}"),
+            10..12 => format!("volume inspect {volume}"),
+            12 => format!("volume rm {volume} {}", self.one_of(VOLUMES)),
+            13 => {
+                let shown = "{{.Names}}:{{.State}}:{{.Mounts}}";
+                format!("ps -a --filter volume={volume} --format {shown}")
+            }
             14..18 => {
                 let filter = self.one_of(&[
                     "",
@@ -169,27 +202,27 @@ impl Dice {
                 format!("volume rm {force}{volume}")
             }
             24..27 => {
-                let how = self.one_of(&["", "--filter label=x", "--filter label!=x"]);
+                let how = self.one_of(&["", "--filter label=x", "--filter label!=x", "-a"]);
                 format!("volume prune -f {how}")
             }
             27..37 => {
-                let (mounts, command) = (
-                    self.mounts(),
-                    self.one_of(&["true", "true", "false", "nosuch", "ls /data"]),
-                );
-                format!("run --rm {mounts} busybox {command}")
+                let mounts = self.mounts();
+                let mut command = self.one_of(&["true", "true", "false", "nosuch", "ls /data"]);
+                if command == "ls /data" && !mounts.contains("/data") {
+                    // Where there is no such place, `ls` of busybox says so in its own words.
+                    command = "true";
+                }
+                format!("run --pull never --rm {mounts} busybox {command}")
             }
             37..49 => format!(
-                "run -d --stop-timeout 1 --name {container} {} busybox sleep 600",
+                "run --pull never -d --stop-timeout 1 --name {container} {} busybox sleep 600",
                 self.mounts()
             ),
-            49..54 => {
-                let command = self.one_of(&["true", "sleep 600"]);
-                format!(
-                    "create --stop-timeout 1 --name {container} {} busybox {command}",
-                    self.mounts()
-                )
-            }
+            // One that ends by itself after a start does so in its own time.
+            49..54 => format!(
+                "create --pull never --stop-timeout 1 --name {container} {} busybox sleep 600",
+                self.mounts()
+            ),
             54..60 => format!("start {container}"),
             60..64 => format!("stop -t 0 {container}"),
             64..68 => format!("kill {container}"),
@@ -199,15 +232,14 @@ impl Dice {
                 "rm {}{container}",
                 self.one_of(&["", "-f ", "-v ", "-f -v "])
             ),
-            83..85 => format!("rename {container} {}", self.one_of(CONTAINERS)),
-            85..88 => format!("exec {container} {}", self.one_of(&["true", "false"])),
+            83..88 => format!("exec {container} {}", self.one_of(&["true", "false"])),
             88..91 => format!(
                 "cp /etc/hostname {container}:{}",
                 self.one_of(&["/data/", "/data/file", "/tmp/", "/nosuch/x"])
             ),
             91..93 => format!(
                 "cp {container}:{} copied",
-                self.one_of(&["/data/file", "/data/nosuch", "/data"])
+                self.one_of(&["/data/file", "/data/nosuch", "/data", "/tmp"])
             ),
             93..95 => "container prune -f".to_owned(),
             95..97 => format!(
@@ -225,7 +257,14 @@ impl Dice {
         };
         let mut mounts: Vec<String> = Vec::new();
         while mounts.len() < count {
-            let mount = self.mount(["/data", "/other", "/third"][mounts.len()]);
+            // What the image has at a place is copied into a new volume.
+            let place = match (mounts.len(), self.chance(20)) {
+                (0, true) => "/tmp",
+                (0, false) => "/data",
+                (1, _) => "/other",
+                _ => "/third",
+            };
+            let mount = self.mount(place);
             // The CLI itself passes these on in the order of a Go map: where one of several is
             // refused, chance decides which of the others the plugin was asked about before.
             let is_bind = |mount: &String| mount.starts_with("-v ");
@@ -243,7 +282,8 @@ impl Dice {
         let volume = self.one_of(VOLUMES);
         match self.random.random_range(0..100) {
             0..45 => {
-                let mode = self.one_of(&["", "", "", ":ro", ":nocopy", ":rw", ":z", ":bad"]);
+                let mode =
+                    self.one_of(&["", "", "", ":ro", ":nocopy", ":rw", ":z", ":ro,Z", ":bad"]);
                 format!("-v {volume}:{place}{mode}")
             }
             45..60 => format!("-v {place}"),
@@ -256,6 +296,7 @@ impl Dice {
                     ",volume-nocopy",
                     ",volume-label=x=y,volume-driver=mine",
                     ",volume-driver=local",
+                    ",volume-subpath=sub",
                 ]);
                 format!("--mount type=volume,src={volume},dst={place}{more}")
             }
@@ -264,7 +305,8 @@ impl Dice {
                 let mode = self.one_of(&["", ":ro", ":rw"]);
                 format!("--volumes-from {}{mode}", self.one_of(CONTAINERS))
             }
-            _ => format!("--tmpfs {place}"),
+            95..98 => format!("--tmpfs {place}"),
+            _ => format!("--mount type=tmpfs,dst={place}"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod plugin;
 mod engine;
 mod game;
 mod scripts;
+mod told;
 mod transcript;
 mod volumes;
 
@@ -28,6 +29,7 @@ use engine::Engine;
 use game::{Game, Step};
 use libtest_mimic::{Arguments, Failed, Trial};
 use scripts::{KNOWN, SCRIPTS, Script};
+use told::TOLD;
 
 /// The two that are compared, for all scripts: both have seen the same before each.
 struct Engines {
@@ -60,18 +62,22 @@ fn main() -> ExitCode {
             Trial::test(name, || Ok(())).with_ignored_flag(true)
         }
     });
-    let games = seeds().map(|seed| match engines.clone() {
-        Some(engines) => Trial::test(format!("random_play_{seed}"), move || {
-            play(
-                seed,
-                &mut engines.lock().unwrap_or_else(PoisonError::into_inner),
-            )
-        }),
-        None => {
-            let name = format!("random_play_{seed} (skipped: it takes ci/real-engine)");
-            Trial::test(name, || Ok(())).with_ignored_flag(true)
-        }
-    });
+    let random = seeds().map(|seed| (format!("random_play_{seed}"), Game::new(seed)));
+    let told = TOLD
+        .iter()
+        .map(|told| (told.name.to_owned(), Game::told(told.steps)));
+    let games = told
+        .chain(random)
+        .map(|(name, game)| match engines.clone() {
+            Some(engines) => Trial::test(name.clone(), move || {
+                let mut engines = engines.lock().unwrap_or_else(PoisonError::into_inner);
+                play(&name, &game, &mut engines)
+            }),
+            None => {
+                let name = format!("{name} (skipped: it takes ci/real-engine)");
+                Trial::test(name, || Ok(())).with_ignored_flag(true)
+            }
+        });
     libtest_mimic::run(&arguments, trials.chain(games).collect()).exit_code()
 }
 
@@ -106,15 +112,14 @@ fn seeds() -> std::ops::Range<u64> {
 /// is truly different differs each time.
 const PLAYS: usize = 5;
 
-/// Plays the game of a seed against both.
-fn play(seed: u64, engines: &mut Engines) -> Result<(), Failed> {
-    let game = Game::new(seed);
+/// Plays a game against both.
+fn play(name: &str, game: &Game, engines: &mut Engines) -> Result<(), Failed> {
     let mut last = String::new();
     for _ in 0..PLAYS {
-        let Some(difference) = play_once(&game, engines) else {
+        let Some(difference) = play_once(game, engines) else {
             return Ok(());
         };
-        println!("random_play_{seed} differs: {difference}");
+        println!("{name} differs: {difference}");
         last = difference;
     }
     let steps = game.steps.iter().map(|step| format!("    {step:?}\n"));

@@ -181,6 +181,37 @@ pub(crate) const SCRIPTS: &[Script] = &[
         ],
     ),
     script(
+        "volumes_from_containers_without_them",
+        &[
+            "create --name k1 --mount type=tmpfs,dst=/data busybox true",
+            "create --pull never --name k2 --volumes-from k1 busybox true",
+            "create --name k3 --tmpfs /data busybox true",
+            "create --name k4 --volumes-from k3 busybox true",
+            "inspect -f {{json.Mounts}} k4",
+        ],
+    ),
+    script(
+        "anonymous_volumes_of_both_flags",
+        &[
+            "create --name k1 --mount type=volume,dst=/data busybox true",
+            "inspect -f {{range.Mounts}}{{.Driver}}{{end}} k1",
+            "rm k1",
+            "volume prune -f",
+            "create --name k1 -v /data busybox true",
+            "rm k1",
+            "volume prune -f",
+        ],
+    ),
+    script(
+        "places_inside_of_a_volume",
+        &[
+            "run --rm -v vol:/data --volume-driver mine busybox mkdir /data/sub",
+            "run --rm --mount type=volume,src=vol,dst=/data,volume-subpath=sub busybox touch /data/file",
+            "run --rm --mount type=volume,src=vol,dst=/data,volume-subpath=no/such busybox true",
+            "run --rm --mount type=volume,src=vol,dst=/data,volume-subpath=../x busybox true",
+        ],
+    ),
+    script(
         "the_mount_flag",
         &[
             "run --rm --mount type=volume,src=vol,dst=/data,volume-driver=mine,volume-opt=size=1 busybox true",
@@ -225,6 +256,8 @@ pub(crate) const SCRIPTS: &[Script] = &[
             "create --name k1 busybox true",
             "create --name k1 busybox true",
             "create --name -bad busybox true",
+            "rename k1 k2",
+            "create --name k1 busybox true",
             "rename k1 k2",
             "rename k1 k3",
             "rm k2",
