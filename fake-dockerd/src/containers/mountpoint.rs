@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::config::{MountKind, MountSpec};
+use super::parse::clean;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::plugin::errno;
@@ -95,7 +96,9 @@ impl MountPoint {
             .map(|options| options.subpath.as_str())
             .unwrap_or_default();
         if core.profile().honours_subpath && !subpath.is_empty() {
-            let inside = format!("{}/{subpath}", path.trim_end_matches('/'));
+            // `safepath.Join`: of a path that is not there already, the subpath is not looked at.
+            let (base, inside) = (core.first_missing(&path), join(&path, subpath));
+            let inside = if base.is_some() { path } else { inside };
             if let Some(missing) = core.first_missing(&inside) {
                 let released = core
                     .volumes
@@ -190,5 +193,14 @@ impl MountPoint {
             Some(volume) => &volume.mountpoint,
             None => &self.source,
         }
+    }
+}
+
+/// Go's `filepath.Join`, which leaves out what is empty.
+fn join(base: &str, rest: &str) -> String {
+    if base.is_empty() {
+        clean(rest)
+    } else {
+        clean(&format!("{base}/{rest}"))
     }
 }
