@@ -126,6 +126,12 @@ impl Plugins {
             .ok_or_else(|| format!("there is no plugin {name}"))
     }
 
+    /// When one of them was called last.
+    pub(crate) fn called(&self) -> Option<Instant> {
+        let each = self.all.iter();
+        each.filter_map(|member| member.plugin.called()).max()
+    }
+
     /// What each of them knows, without secrets.
     pub(crate) fn known(&self) -> Value {
         let each = self.all.iter();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use volplug_conformance::recording::{Call, Recording, Seen, Step};
@@ -12,7 +12,8 @@ use super::files::Files;
 use super::place::certified;
 use super::plugins::Plugins;
 
-/// What an engine does in the background belongs to the command before, if it does it within this.
+/// What an engine does in the background belongs to the command before, until it has called nobody
+/// for so long.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Whether it may come to something else each time: commands run at once, the engine calls of its own
@@ -132,10 +133,25 @@ impl Run {
         step.duration = (self.plugins.begun().elapsed() - begun).as_secs_f64();
         let asked = ["docker", "@api", "@parallel", "@dockerd-start"];
         if words.first().is_some_and(|word| asked.contains(word)) {
-            std::thread::sleep(SETTLE);
+            self.settle();
         }
         step.daemon_log = self.engine.complaints();
         Ok(step)
+    }
+
+    fn settle(&self) {
+        let done = Instant::now();
+        loop {
+            let quiet = self
+                .plugins
+                .called()
+                .map_or(done, |called| called.max(done));
+            let left = SETTLE.saturating_sub(quiet.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left);
+        }
     }
 
     fn docker(&self, arguments: &[&str]) -> Command {
