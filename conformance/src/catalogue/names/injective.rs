@@ -59,6 +59,12 @@ pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
         let what = format!("the character after the first {length}");
         pairs.push((long(length, 'b'), long(length, 'c'), what));
     }
+    let nobody = cx.get(&format!("{unique}nobody")).await?;
+    let looks = Looks {
+        // What Get knows of all names says nothing of two of them: that is for get.unknown.
+        first: nobody.volume().is_none(),
+        mounted: true,
+    };
     let begun = Instant::now();
     let mut wrong = Vec::new();
     let mut first = None;
@@ -69,8 +75,11 @@ pub(super) async fn injective(cx: &mut Cx) -> CaseResult {
             ));
             break;
         }
-        let mounted = begun.elapsed() < MOUNT_FOR;
-        if let Some(same) = confused(cx, one, other, mounted).await? {
+        let looks = Looks {
+            mounted: begun.elapsed() < MOUNT_FOR,
+            ..looks
+        };
+        if let Some(same) = confused(cx, one, other, looks).await? {
             first.get_or_insert((one, other));
             wrong.push(format!(
                 "{} and {} ({what}): {same}",
@@ -112,25 +121,31 @@ fn docker(one: &str, other: &str) -> Vec<String> {
     ]
 }
 
-/// How two names are mixed up, if both are taken at all.
-async fn confused(
-    cx: &mut Cx,
-    one: &str,
-    other: &str,
+/// Where to look for two names that are mixed up.
+#[derive(Clone, Copy)]
+struct Looks {
+    /// Whether to ask for the other one before it is created.
+    first: bool,
+    /// Whether to mount them.
     mounted: bool,
-) -> CaseResult<Option<String>> {
+}
+
+/// How two names are mixed up, if both are taken at all.
+async fn confused(cx: &mut Cx, one: &str, other: &str, looks: Looks) -> CaseResult<Option<String>> {
     if !cx.create_strange(one).await?.is_ok() {
         return Ok(None);
     }
     // dockerd asks before it creates, and takes what comes back.
-    if let Some(found) = cx.get(other).await?.volume() {
+    if looks.first
+        && let Some(found) = cx.get(other).await?.volume()
+    {
         let (name, found) = (shown(other), shown(&found.name));
         return Ok(Some(format!(
             "Get of {name}, before it was created, shows {found}"
         )));
     }
     let mixed_up = match cx.create_strange(other).await? {
-        created if created.is_ok() => mixed_up(cx, one, other, mounted).await?,
+        created if created.is_ok() => mixed_up(cx, one, other, looks.mounted).await?,
         _ => None,
     };
     // What can be removed is, and the runner looks after the rest.
