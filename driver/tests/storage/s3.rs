@@ -177,7 +177,8 @@ fn key_of(server: &Server) -> (String, String) {
     (key.to_owned(), secret.to_owned())
 }
 
-fn write_keys(file: &Path, key: &str, secret: &str) {
+/// A file with a key, as s3fs reads it.
+pub(crate) fn write_keys(file: &Path, key: &str, secret: &str) {
     let mut options = fs::OpenOptions::new();
     let mut file = options
         .write(true)

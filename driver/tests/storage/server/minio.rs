@@ -3,9 +3,6 @@
 use std::{
     collections::BTreeMap,
     env,
-    fs::OpenOptions,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     process::{Command, Stdio},
 };
@@ -13,30 +10,30 @@ use std::{
 use testcontainers::{GenericImage, ImageExt as _};
 
 use super::{Kind, container::Container, free_ports, wait_for_ports};
-use crate::support::{
-    trials::{Skip, need},
-    wait_until,
+use crate::{
+    s3::write_keys,
+    support::{
+        trials::{Skip, need},
+        wait_until,
+    },
 };
 
 /// The last one that was published on Docker Hub.
 const IMAGE: (&str, &str) = ("minio/minio", "RELEASE.2025-09-07T16-13-09Z");
 
-/// The bucket that tests expect.
-const BUCKET: &str = "data";
-
 const USER: &str = "volplug-tests";
 /// With signs that have a meaning in URLs and shells.
 const PASSWORD: &str = "kE9/+x$3vQ=tests";
 
-/// Starts it with one bucket, and says where it is and where its key is.
+/// Starts it with the buckets that tests expect, and says where it is and where its key is.
 pub(super) fn start(directory: &Path) -> Result<(Container, BTreeMap<String, String>), Skip> {
     if env::var("DOCKER_HOST").is_err() {
         let why = "MinIO runs in a container, and DOCKER_HOST names no engine";
         return Err(Skip(why.to_owned()));
     }
-    need(&["docker", "curl"])?;
+    need(Kind::Minio.programs())?;
     pull()?;
-    let ports = free_ports(1);
+    let ports = free_ports(Kind::Minio.ports());
     let address = format!("127.0.0.1:{}", ports[0]);
     let request = GenericImage::new(IMAGE.0, IMAGE.1)
         .with_network("host")
@@ -47,17 +44,13 @@ pub(super) fn start(directory: &Path) -> Result<(Container, BTreeMap<String, Str
     wait_for_ports("127.0.0.1", &ports);
 
     let key_file = directory.join("keys");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&key_file)
-        .unwrap();
-    writeln!(file, "{USER}:{PASSWORD}").unwrap();
+    write_keys(&key_file, USER, PASSWORD);
     let url = format!("http://{address}");
-    wait_until("MinIO makes a bucket", || {
-        put(&format!("{url}/{BUCKET}"), directory)
-    });
+    for bucket in Kind::Minio.arguments() {
+        wait_until("MinIO makes a bucket", || {
+            put(&format!("{url}/{bucket}"), directory)
+        });
+    }
     let settings = [
         ("URL", url),
         ("KEY_FILE", key_file.to_str().unwrap().to_owned()),

@@ -74,12 +74,12 @@ impl Kind {
         }
     }
 
-    /// What the script runs.
+    /// What the script or, where there is none, the test itself runs.
     fn programs(self) -> &'static [&'static str] {
         match self {
             Self::S3 => &["moto_server", "curl"],
             Self::SeaweedFs => &["weed", "curl"],
-            Self::Minio => &[],
+            Self::Minio => &["docker", "curl"],
             Self::MooseFs => &["mfsmaster", "mfschunkserver", "ss"],
             Self::Nfs => &["ganesha.nfsd", "rpcbind", "ss"],
             Self::Cifs => &["smbd", "ss"],
@@ -114,11 +114,11 @@ impl Kind {
         }
     }
 
-    /// What belongs after the directory on the script's command line.
+    /// What belongs after the directory on the script's command line: the buckets of an S3 server.
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::S3 | Self::SeaweedFs => &["data"],
-            Self::Minio | Self::MooseFs | Self::Nfs | Self::Cifs => &[],
+            Self::S3 | Self::SeaweedFs | Self::Minio => &["data"],
+            Self::MooseFs | Self::Nfs | Self::Cifs => &[],
         }
     }
 }
