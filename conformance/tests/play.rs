@@ -323,7 +323,7 @@ fn kills_during_a_call(proof: &Value) -> bool {
 fn found_by_commands(fault: &str) -> Result<(), Failed> {
     let directory = tempfile::tempdir()?;
     let only = ["--only", "sequence.random"];
-    let (status, report) = play(directory.path(), &faulty(fault), &only);
+    let (status, report) = play_started(directory.path(), fault, &only);
     let found = findings(&report);
     let [case] = found.as_slice() else {
         return Err(format!("not found, with status {status}").into());

@@ -1,13 +1,13 @@
 //! A real dockerd of its own for each scenario.
 
-use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 use volplug_conformance::recording::{Recording, Step};
+use volplug_conformance::wire::{Address, Connection, Request};
 
 /// How long a dockerd may take to start: it looks for the plugins of its volumes first.
 const START: Duration = Duration::from_secs(120);
@@ -198,27 +198,19 @@ impl Engine {
         path: &str,
         body: &str,
     ) -> Result<(u16, String), String> {
-        let exchange = || {
-            let mut stream = UnixStream::connect(self.path("docker.sock"))?;
-            stream.set_read_timeout(Some(ANSWER))?;
-            // Of this version, since its answers end with the connection and come in one piece.
-            let head = format!("{method} {path} HTTP/1.0\r\nHost: docker");
-            let kind = "Content-Type: application/json";
-            let length = body.len();
-            write!(
-                stream,
-                "{head}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-            )?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
+        let request = Request::docker(path, body)
+            .method(method)
+            .header("Content-Type", "application/json");
+        let address = Address::Unix(self.path("docker.sock"));
+        let exchange = async {
+            let mut connection = Connection::open(&address, ANSWER).await?;
+            connection.send(&request, ANSWER).await
         };
-        let answer = exchange().map_err(|error: std::io::Error| error.to_string())?;
-        let parts = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
-            let status = head.split(' ').nth(1)?.parse().ok()?;
-            Some((status, body.to_owned()))
-        });
-        parts.ok_or_else(|| format!("{method} {path} is answered {answer:?}"))
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let answer = runtime.block_on(exchange);
+        let answer = answer.map_err(|error| error.to_string())?;
+        Ok((answer.status, answer.text()))
     }
 
     /// A file beside its data.

@@ -123,7 +123,7 @@ impl Plugins {
         let found = self.all.iter().find(|member| member.name == name);
         found
             .map(|member| &member.plugin)
-            .ok_or_else(|| format!("there is no plugin {name}"))
+            .ok_or_else(|| unknown(name))
     }
 
     /// When one of them was called last.
@@ -155,9 +155,7 @@ impl Plugins {
 
     /// Lets a plugin that is not there listen, after a while.
     pub(crate) fn appear_after(&mut self, name: &str, after: Duration) -> Result<(), String> {
-        let Some(member) = self.all.iter_mut().find(|member| member.name == name) else {
-            return Err(format!("there is no plugin {name}"));
-        };
+        let member = member(&mut self.all, name)?;
         if member.running.is_some() {
             return Ok(());
         }
@@ -190,9 +188,7 @@ impl Plugins {
 
     /// Ends a plugin with its connections; its socket stays unless it is `unlinked`.
     pub(crate) fn kill(&mut self, name: &str, unlinked: bool) -> Result<(), String> {
-        let Some(member) = self.all.iter_mut().find(|member| member.name == name) else {
-            return Err(format!("there is no plugin {name}"));
-        };
+        let member = member(&mut self.all, name)?;
         if let Some(running) = member.running.take() {
             let _ = running.stop.send(());
             let ended = self.runtime.block_on(running.serving);
@@ -223,6 +219,16 @@ impl Plugins {
         self.runtime.shutdown_background();
         Ok(seen)
     }
+}
+
+/// The plugin of a name, to be started or ended.
+fn member<'a>(all: &'a mut [Member], name: &str) -> Result<&'a mut Member, String> {
+    let found = all.iter_mut().find(|member| member.name == name);
+    found.ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> String {
+    format!("there is no plugin {name}")
 }
 
 /// What a recorder saw that began so many seconds later.

@@ -112,29 +112,23 @@ async fn visible(cx: &mut Cx) -> CaseResult {
     if cx.is_mounted(&path)? {
         return Ok(());
     }
-    let seen_by_plugin = plugin_mounts(cx).await.unwrap_or_default();
-    ensure(
-        cx.is_mounted(&path)? || !seen_by_plugin.contains(&path),
-        || {
-            Finding::new(
-                "what the plugin mounts is mounted for the daemon, too",
-                format!(
-                    "{} is a mount for the plugin's process alone, and an empty directory for others",
-                    path.display()
-                ),
-            )
-        },
-    )?;
-    // Not yet, or never: then it is a plain directory.
-    match wait_until(LATE, || cx.is_mounted(&path)).await? {
-        None => Ok(()),
-        Some(took) => Err(mount
-            .finding(&format!(
-                "the volume is mounted when Mount is answered, and not {} ms later",
-                took.as_millis()
-            ))
-            .into()),
+    if let Some(took) = wait_until(LATE, || cx.is_mounted(&path)).await? {
+        let late = took.as_millis();
+        let expected =
+            format!("the volume is mounted when Mount is answered, and not {late} ms later");
+        return Err(mount.finding(&expected).into());
     }
+    // Never, then: a plain directory, or a mount in a namespace of the plugin's own.
+    let seen_by_plugin = plugin_mounts(cx).await.unwrap_or_default();
+    ensure(!seen_by_plugin.contains(&path), || {
+        Finding::new(
+            "what the plugin mounts is mounted for the daemon, too",
+            format!(
+                "{} is a mount for the plugin's process alone, and an empty directory for others",
+                path.display()
+            ),
+        )
+    })
 }
 
 pub(super) const WRITABLE: Case = Case {
